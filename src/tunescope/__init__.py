@@ -1,0 +1,19 @@
+"""Full fine-tuning, LoRA or another PEFT method, for my model and my tasks? One YAML study in, one report out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunescope.api import load_results, plan_study, run_study, study_results, study_status
+
+__all__ = ["load_results", "plan_study", "run_study", "study_results", "study_status"]
+
+
+def __getattr__(name: str) -> Any:
+    # The functions are found on first use, so that `tunescope --help` does not wait for what they need.
+    if name in __all__:
+        from tunescope import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'tunescope' has no attribute '{name}'")

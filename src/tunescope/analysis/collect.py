@@ -1,0 +1,283 @@
+"""A plan and a store -> one tidy table: a row per run or baseline and score, failed and missing ones included."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunescope.store import Store
+from tunescope.study.job import Job
+from tunescope.study.plan import BaselineCell, Plan, RunCell
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+State = Literal["done", "failed", "missing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One score of one run or baseline. `value` is None unless `state` is done and the score is defined."""
+
+    study: str
+    base_model: str | None
+    task: str
+    kind: Literal["run", "trial", "baseline"]
+    method: str
+    """The method's name in the study, or the baseline's."""
+    seed: int | None
+    split: str | None
+    """The data set's split that was scored; None for published figures."""
+    metric: str
+    value: float | None
+    """In the metric's own unit: shares of one, not percent."""
+    num_examples: int | None
+    state: State
+    reason: str
+    """Why there is no value, the source of a published figure, or what else to know of the value."""
+    flags: str
+    """What is odd about the run, in words; empty where nothing is."""
+    trainable_parameters: int | None
+    total_parameters: int | None
+    num_steps: int | None
+    kept_step: int | None
+    truncated_share: float | None
+    """Share of the scored examples that lost text to max_length."""
+    train_s: float | None
+    evaluate_s: float | None
+    peak_memory_gib: float | None
+    train_job: str | None
+    job: str
+    """Id of the job the value comes from."""
+
+
+def collect(plan: Plan, store: Store) -> list[ResultRow]:
+    """Every cell of the plan as the store knows it, in the plan's order."""
+    twins = _identical_weights(plan.runs, store)
+    rows: list[ResultRow] = []
+    for run in plan.runs:
+        rows.extend(_run_rows(plan, run, store, twins))
+    for cell in plan.baselines:
+        rows.extend(_baseline_rows(plan, cell, store))
+    return rows
+
+
+def collect_trials(plan: Plan, store: Store) -> list[ResultRow]:
+    """Every trial of every sweep, with its selection score."""
+    rows: list[ResultRow] = []
+    for job in plan.jobs:
+        if job.about.get("role") != "trial":
+            continue
+        state, reason = state_of(job, store)
+        facts = store.record(job.kind, job.id).facts if state == "done" else {}
+        selection: Any = facts.get("selection", {})
+        rows.append(
+            _row(
+                plan,
+                about=job.about,
+                kind="trial",
+                method=str(job.about["method"]),
+                split="selection rows",
+                metric=str(selection.get("metric", "")),
+                value=selection.get("score"),
+                num_examples=selection.get("num_examples"),
+                state=state,
+                reason=reason,
+                facts=facts,
+                job=job,
+            )
+        )
+    return rows
+
+
+def state_of(job: Job, store: Store) -> tuple[State, str]:
+    """Whether a job's artifact is there, and why not."""
+    if store.artifact(job.kind, job.id) is not None:
+        return "done", ""
+    failure = store.failure(job.kind, job.id)
+    if failure is not None:
+        return "failed", failure.reason
+    for needed in job.inputs.values():
+        state, reason = state_of(needed, store)
+        if state == "failed":
+            return "missing", f"waits for {needed.label}, which failed: {reason}"
+    return "missing", "not run yet"
+
+
+def as_table(rows: Sequence[ResultRow]) -> pa.Table:
+    """The rows as an Arrow table, a column per field."""
+    import pyarrow as pa
+
+    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    schema = pa.schema(
+        [(field.name, kinds.get(str(field.type).removesuffix(" | None"), pa.string())) for field in fields(ResultRow)]
+    )
+    return pa.Table.from_pylist([vars(row) for row in rows], schema=schema)
+
+
+def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> list[ResultRow]:
+    state, reason = state_of(run.evaluate, store)
+    scores: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    if store.artifact(run.train.kind, run.train.id) is not None:
+        facts |= store.record(run.train.kind, run.train.id).facts
+    if state == "done":
+        scores = _metrics(run.evaluate, store)
+        evaluated = store.record(run.evaluate.kind, run.evaluate.id).facts
+        flags = [*_strings(facts.get("flags")), *_strings(evaluated.get("flags"))]
+        facts |= {
+            "evaluate_s": evaluated["evaluate_s"],
+            "truncation": evaluated["truncation"],
+            "flags": flags + ([twins[run.train.id]] if run.train.id in twins else []),
+        }
+    return [
+        _row(
+            plan,
+            about=run.train.about,
+            kind="run",
+            method=run.method,
+            split=run.task.report_split,
+            metric=metric,
+            value=scores.get("scores", {}).get(metric),
+            num_examples=scores.get("num_examples"),
+            state=state,
+            reason=reason or scores.get("undefined", {}).get(metric, ""),
+            facts=facts,
+            job=run.evaluate,
+            train=run.train,
+            peak=store.record(run.train.kind, run.train.id).peak_memory_gib if facts else None,
+        )
+        for metric in run.task.metrics
+    ]
+
+
+def _baseline_rows(plan: Plan, cell: BaselineCell, store: Store) -> list[ResultRow]:
+    state, reason = state_of(cell.job, store)
+    content = _metrics(cell.job, store) if state == "done" else {}
+    facts = store.record(cell.job.kind, cell.job.id).facts if state == "done" else {}
+    common: dict[str, Any] = {"about": cell.job.about, "kind": "baseline", "state": state, "facts": facts, "job": cell.job}
+    if cell.baseline == "reference":
+        return [
+            _row(
+                plan,
+                method="reference",
+                split=None,
+                metric=cited.metric,
+                value=cited.value if state == "done" else None,
+                num_examples=None,
+                reason=reason or cited.source,
+                **common,
+            )
+            for cited in cell.task.references
+        ]
+    rows = [
+        _row(
+            plan,
+            method=cell.baseline,
+            split=cell.task.report_split,
+            metric=metric,
+            value=content.get("scores", {}).get(metric),
+            num_examples=content.get("num_examples"),
+            reason=reason or content.get("undefined", {}).get(metric, "expectation" if cell.baseline == "random" else ""),
+            **common,
+        )
+        for metric in cell.task.metrics
+    ]
+    for seed, values in content.get("draws", {}).items():
+        for metric, value in values.items():
+            drawn = common | {"about": {**cell.job.about, "seed": int(seed)}}
+            rows.append(
+                _row(
+                    plan,
+                    method="random",
+                    split=cell.task.report_split,
+                    metric=metric,
+                    value=value,
+                    num_examples=content["num_examples"],
+                    reason="one draw",
+                    **drawn,
+                )
+            )
+    return rows
+
+
+def _row(
+    plan: Plan,
+    *,
+    about: Any,
+    kind: Literal["run", "trial", "baseline"],
+    method: str,
+    split: str | None,
+    metric: str,
+    value: float | None,
+    num_examples: int | None,
+    state: State,
+    reason: str,
+    facts: dict[str, Any],
+    job: Job,
+    train: Job | None = None,
+    peak: float | None = None,
+) -> ResultRow:
+    parameters = facts.get("parameters", {})
+    truncation = facts.get("truncation", {})
+    examples = truncation.get("num_examples")
+    return ResultRow(
+        study=plan.study.name,
+        base_model=about.get("base_model"),
+        task=str(about["task"]),
+        kind=kind,
+        method=method,
+        seed=about.get("seed"),
+        split=split,
+        metric=metric,
+        value=value,
+        num_examples=num_examples,
+        state=state,
+        reason=reason,
+        flags="; ".join(_strings(facts.get("flags"))),
+        trainable_parameters=parameters.get("trainable"),
+        total_parameters=parameters.get("total"),
+        num_steps=facts.get("num_steps"),
+        kept_step=facts.get("kept_step"),
+        truncated_share=truncation["num_truncated"] / examples if examples else None,
+        train_s=facts.get("train_s"),
+        evaluate_s=facts.get("evaluate_s"),
+        peak_memory_gib=peak,
+        train_job=None if train is None else train.id,
+        job=job.id,
+    )
+
+
+def _metrics(job: Job, store: Store) -> dict[str, Any]:
+    folder = store.artifact(job.kind, job.id)
+    assert folder is not None
+    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return content
+
+
+def _identical_weights(runs: Sequence[RunCell], store: Store) -> dict[str, str]:
+    """Training job id -> what to say, for runs whose trained tensors equal those of another seed bit for bit."""
+    by_weights: defaultdict[tuple[str, str, str, str], list[RunCell]] = defaultdict(list)
+    for run in runs:
+        if store.artifact(run.train.kind, run.train.id) is not None:
+            digest = str(store.record(run.train.kind, run.train.id).facts["weights_sha256"])
+            by_weights[(run.base_model, run.task.name, run.method, digest)].append(run)
+    return {
+        run.train.id: f"seeds {', '.join(str(twin.seed) for twin in twins)} ended with identical weights: the seed had no effect"
+        for twins in by_weights.values()
+        if len(twins) > 1
+        for run in twins
+    }
+
+
+def _strings(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def log_of(job: Job, store: Store) -> Path:
+    """The log of a job's last attempt."""
+    return store.log_file(job.kind, job.id)

@@ -1,0 +1,258 @@
+"""Arguments -> one function of `api` -> printed lines and an exit code. Nothing else in tunescope prints.
+
+Exit codes: 0 done; 1 some job failed, or a check found a fault; 2 the request is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunescope.errors import TunescopeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_DEFAULT_STORE = Path("tunescope-store")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `tunescope` command. Returns its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except TunescopeError as error:
+        print(f"tunescope: {error}".replace("\n", "\ntunescope: "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tunescope: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.dry_run:
+        return _plan(arguments)
+    from tunescope import api
+    from tunescope.report.progress import RunProgress
+    from tunescope.report.results import result_summary
+
+    console = _console()
+    with RunProgress(console) as progress:
+        run = api.run_study(
+            arguments.study,
+            store=arguments.store,
+            mirror=arguments.mirror,
+            changes=arguments.changes,
+            on_event=progress.on_event,
+        )
+    console.print(result_summary(run.rows), soft_wrap=False)
+    summary = run.summary
+    told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
+    if summary.interrupted:
+        told += f", {len(summary.left)} left; run the same command to go on"
+    console.print(f"{told} ({summary.duration_s:.1f} s). Store: {run.store}", highlight=False, markup=False)
+    return summary.exit_code
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tunescope.preflight.check import check_study
+    from tunescope.report.check import check_summary
+
+    report = check_study(
+        arguments.study,
+        store=arguments.store,
+        mirror=arguments.mirror,
+        changes=arguments.changes,
+        workers=arguments.workers,
+        deep=arguments.deep,
+    )
+    if arguments.format == "json":
+        print(report.to_json())
+    else:
+        _console().print(check_summary(report))
+    return 0 if report.is_clean else 1
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from tunescope import api
+    from tunescope.report.plan import plan_summary
+
+    plan, placement = api.plan_study(
+        arguments.study, mirror=arguments.mirror, changes=arguments.changes, workers=arguments.workers
+    )
+    device = api.expected_device(plan.study).description
+    _console().print(plan_summary(plan, placement, device=device, every_job=arguments.jobs))
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from tunescope import api
+    from tunescope.report.status import status_summary
+
+    status = api.study_status(
+        arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes
+    )
+    states = [(one.job, one.state, one.reason) for one in status.jobs]
+    logs = [str(one.log) for one in status.jobs]
+    left = status.counts["missing"]
+    told = f"{left} left" if left else "nothing left"
+    _console().print(status_summary(status.plan.study.name, states, logs, f"{told}. Store: {status.store}"))
+    return 1 if status.counts["failed"] else 0
+
+
+def _results(arguments: argparse.Namespace) -> int:
+    from tunescope import api
+    from tunescope.analysis.collect import as_table
+    from tunescope.report.results import result_summary
+
+    rows = api.study_results(
+        arguments.study,
+        store=arguments.store,
+        mirror=arguments.mirror,
+        changes=arguments.changes,
+        trials=arguments.trials,
+    )
+    if arguments.format == "table" and not arguments.trials:
+        _console().print(result_summary(rows))
+        return 0
+    content = _encoded(as_table(rows), "csv" if arguments.format == "table" else arguments.format)
+    if arguments.output is not None:
+        arguments.output.write_bytes(content)
+    else:
+        sys.stdout.buffer.write(content)
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from tunescope.report.catalogue import catalogue_summary
+
+    _console().print(catalogue_summary(arguments.what))
+    return 0
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from tunescope.report.starter import STARTER
+
+    path: Path = arguments.path
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(STARTER.format(path=path, name=_study_name(path)))
+    except FileExistsError as error:
+        raise TunescopeError(f"{path} is there already, and stays as it is. Give another name.") from error
+    except OSError as error:
+        raise TunescopeError(f"{path} cannot be written: {error.strerror}.") from error
+    print(f"wrote {path}. Next: tunescope run {path}")
+    return 0
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    from tunescope import api
+
+    for name in api.forget(arguments.id, store=arguments.store):
+        print(f"forgot {name}; the next run makes it anew")
+    return 0
+
+
+def _encoded(table, form: str) -> bytes:  # type: ignore[no-untyped-def]
+    """An Arrow table as CSV, JSON lines or Parquet."""
+    import json
+
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if form == "json":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()).encode()
+    buffer = io.BytesIO()
+    if form == "csv":
+        pyarrow.csv.write_csv(table, buffer)
+    else:
+        pyarrow.parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _study_name(path: Path) -> str:
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in path.stem)
+    return kept.strip("-_")[:64] or "study"
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    return Console(width=None if terminal else max(140, int(os.environ.get("COLUMNS", "0") or 0)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tunescope",
+        description="Full fine-tuning, LoRA or another PEFT method? One YAML study in, one trustworthy report out.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(command=None)
+
+    study = argparse.ArgumentParser(add_help=False)
+    study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
+    study.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR", help="where results are kept (default: %(default)s)")
+    study.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/")
+    study.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE", help="change a field of the study, such as training.epochs=1; repeatable")
+    study.add_argument("--workers", type=_workers, default=1, metavar="N", help="workers to place the jobs on, in plan and check (default: 1)")
+
+    run = _add(commands, "run", _run, "check, plan, run what is missing, and show the results; run again to resume", study)
+    run.add_argument("--dry-run", action="store_true", help="only show the plan")
+    run.add_argument("--jobs", action="store_true", help=argparse.SUPPRESS)
+    check = _add(commands, "check", _check, "find faults before hours are spent; exit 1 and a list if there are any", study)
+    check.add_argument("--deep", action="store_true", help="also overfit ten examples with every method")
+    check.add_argument("--format", choices=("table", "json"), default="table")
+    plan = _add(commands, "plan", _plan, "the jobs, their predicted time, memory and disk, and who runs what", study)
+    plan.add_argument("--jobs", action="store_true", help="list every job, however many")
+    _add(commands, "status", _status, "done, failed and left; every failure with its reason", study)
+    results = _add(commands, "results", _results, "the result table; tidy rows with --format", study)
+    results.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table", help="json is one object a line")
+    results.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
+    results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    listing = _add(commands, "list", _list, "the tasks, methods or metrics there are")
+    listing.add_argument("what", choices=("tasks", "methods", "metrics"))
+    init = _add(commands, "init", _init, "write a commented study to start from")
+    init.add_argument("path", type=Path, nargs="?", default=Path("study.yaml"))
+    forget = _add(commands, "forget", _forget, "delete one artifact, so that the next run makes it anew")
+    forget.add_argument("id", metavar="ID", help="the first digits of its id, four or more")
+    forget.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    purpose: str,
+    *parents: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=purpose, parents=list(parents))
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected a number of workers, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"tunescope {version('tunescope')}"

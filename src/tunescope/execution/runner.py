@@ -1,0 +1,213 @@
+"""A plan -> artifacts: skips what is whole, runs what is ready, and says what became of the rest."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tunescope.errors import StoreError
+from tunescope.execution.events import JobBlocked, JobEnded, JobStarted, OnEvent, PlanSkipped
+from tunescope.execution.executor import Executor
+from tunescope.execution.outcome import Outcome
+from tunescope.execution.signals import stop_on_signals
+from tunescope.store import Store
+from tunescope.study.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocked:
+    """A job that could not run, and the failed jobs it needs."""
+
+    job: Job
+    on: tuple[Job, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What became of every job of a plan; each is in exactly one of the five."""
+
+    done: tuple[Job, ...]
+    reused: tuple[Job, ...]
+    """Whole before the run began."""
+    failed: tuple[Outcome, ...]
+    blocked: tuple[Blocked, ...]
+    left: tuple[Job, ...]
+    """Not done because the run was interrupted; those under way then keep their checkpoints."""
+    interrupted: bool
+    duration_s: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is done, 1 if a job failed or was blocked, 130 if the run was interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.failed or self.blocked else 0
+
+
+def run_plan(
+    jobs: Sequence[Job],
+    store: Store,
+    executor: Executor,
+    on_event: OnEvent = lambda event: None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Summary:
+    """Runs the jobs of a plan, and those they need, that are not whole in the store yet.
+
+    A failed job blocks those that need it; all others go on. Jobs that failed in an earlier run are tried again. Ctrl-C or
+    SIGTERM ends the run within seconds, with nothing half-written; calling again goes on from there.
+
+    Args:
+        jobs: In the order they should run, as far as their inputs allow; the same job may stand in it twice.
+        store: Its lock is held for the time of the run.
+        executor: Runs the jobs.
+        on_event: Told what happens, in this thread.
+        clock: Seconds, for the summary's duration.
+
+    Raises:
+        StoreError: If another run holds the store, or an artifact is there and not whole (all of them are named);
+            nothing has run then.
+    """
+    with store.lock():
+        return _Run(in_order(jobs), store, executor, on_event, clock).to_end()
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Each job once, inputs before what needs them, the given order otherwise kept."""
+    ordered: dict[str, Job] = {}
+    visited: set[int] = set()
+    path: list[int] = []
+
+    def visit(job: Job) -> None:
+        # By object until the inputs are known to hold no cycle: the id of a job in a cycle has no end.
+        assert id(job) not in path, f"the inputs of job {job.label} lead back to itself"
+        if id(job) in visited:
+            return
+        path.append(id(job))
+        for needed in job.inputs.values():
+            visit(needed)
+        path.pop()
+        visited.add(id(job))
+        ordered.setdefault(job.id, job)
+
+    kept = list(jobs)
+    for job in kept:
+        visit(job)
+    return list(ordered.values())
+
+
+class _Run:
+    """One call of `run_plan`: which jobs wait, are under way, and have ended."""
+
+    def __init__(
+        self, jobs: list[Job], store: Store, executor: Executor, on_event: OnEvent, clock: Callable[[], float]
+    ) -> None:
+        self._jobs, self._store, self._executor, self._on_event, self._clock = jobs, store, executor, on_event, clock
+        self._position = {job.id: position for position, job in enumerate(jobs)}
+        self._reused: dict[str, Job] = {}
+        self._under_way: set[str] = set()
+        self._done: dict[str, Job] = {}
+        self._failed: dict[str, Outcome] = {}
+        self._blocked: dict[str, Blocked] = {}
+        self._missing: dict[str, set[str]] = {}  # job -> its inputs that are not whole yet
+        self._needed_by: dict[str, list[Job]] = {}
+        self._ready: list[int] = []  # positions, ascending, so that the given order is kept
+
+    def to_end(self) -> Summary:
+        started = self._clock()
+        ended = False
+        with stop_on_signals() as request:
+            try:
+                self._skip_whole()
+                while not request.asked and (self._ready or self._under_way):
+                    self._start_ready()
+                    self._take(self._executor.wait(self._on_event))
+                ended = not request.asked
+            except KeyboardInterrupt:
+                ended = False
+            finally:
+                if not ended:
+                    self._executor.stop()
+        left = tuple(self._left())
+        assert not (ended and left), f"{len(left)} jobs were forgotten, the first is {left[0].label}"
+        return Summary(
+            done=tuple(self._done.values()),
+            reused=tuple(self._reused.values()),
+            failed=tuple(self._failed.values()),
+            blocked=tuple(self._blocked.values()),
+            left=left,
+            interrupted=not ended,
+            duration_s=self._clock() - started,
+        )
+
+    def _skip_whole(self) -> None:
+        problems = []
+        for job in self._jobs:
+            try:
+                if self._store.artifact(job.kind, job.id) is not None:
+                    self._reused[job.id] = job
+            except StoreError as error:
+                problems.append(str(error))
+        if problems:
+            raise StoreError("\n".join(problems))
+        for position, job in enumerate(self._jobs):
+            if job.id in self._reused:
+                self._store.settle(job.kind, job.id)  # a crash may have come just after the commit
+                continue
+            self._missing[job.id] = {needed.id for needed in job.inputs.values()} - self._reused.keys()
+            for needed in self._missing[job.id]:
+                self._needed_by.setdefault(needed, []).append(job)
+            if not self._missing[job.id]:
+                self._ready.append(position)
+        self._on_event(PlanSkipped(reused=tuple(self._reused.values()), num_jobs=len(self._jobs)))
+
+    def _start_ready(self) -> None:
+        for position in list(self._ready):
+            job = self._jobs[position]
+            if self._executor.accepts(job):
+                self._executor.start(job)
+                self._ready.remove(position)
+                self._under_way.add(job.id)
+                self._on_event(JobStarted(job=job))
+        assert self._under_way, "the executor accepts no job although none is under way"
+
+    def _take(self, outcome: Outcome) -> None:
+        job = outcome.job
+        self._under_way.remove(job.id)
+        if outcome.status == "done":
+            self._done[job.id] = job
+            for waiting in self._needed_by.get(job.id, []):
+                self._missing[waiting.id].remove(job.id)
+                if not self._missing[waiting.id]:
+                    bisect.insort(self._ready, self._position[waiting.id])
+            self._on_event(JobEnded(outcome=outcome))
+        else:
+            self._failed[job.id] = outcome
+            self._on_event(JobEnded(outcome=outcome))
+            self._block_after(job)
+
+    def _block_after(self, failed: Job) -> None:
+        """Blocks what needs the failed job, at any remove; what was blocked before now waits for one more."""
+        reached = {failed.id}
+        front = [failed.id]
+        while front:
+            for job in self._needed_by.get(front.pop(), []):
+                if job.id in reached:
+                    continue
+                reached.add(job.id)
+                front.append(job.id)
+                earlier = self._blocked.get(job.id)
+                self._blocked[job.id] = Blocked(job=job, on=(*(earlier.on if earlier else ()), failed))
+                self._on_event(JobBlocked(job=job, on=self._blocked[job.id].on))
+
+    def _left(self) -> Iterator[Job]:
+        """The jobs that have not ended; one that an interrupt caught just after its commit is done."""
+        for job in self._jobs:
+            if any(job.id in ended for ended in (self._reused, self._done, self._failed, self._blocked)):
+                continue
+            if self._store.artifact(job.kind, job.id) is not None:
+                self._done[job.id] = job
+            else:
+                yield job

@@ -1,0 +1,157 @@
+"""One job, from begin to commit or failure: the only place that outlives a job's error."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tunescope.errors import StoreError, TunescopeError
+from tunescope.execution.job_log import logging_to
+from tunescope.execution.memory import PeakMemory
+from tunescope.execution.outcome import Outcome
+from tunescope.steps.context import Step, StepContext
+from tunescope.store import Failure, RecordFields, Store
+from tunescope.store.names import SHORT_DIGITS
+from tunescope.study.job import Job
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_job(job: Job, store: Store, step: Step, context: StepContext) -> Outcome:
+    """Runs one job whose inputs are in the store, and keeps its artifact or the reason why there is none.
+
+    An `Exception` of the job, whatever it is, becomes a failure with its traceback; KeyboardInterrupt and the like pass
+    through, and leave the work folder as it is for the next try.
+
+    Args:
+        job: What to do.
+        store: Where inputs are read from and the artifact is kept.
+        step: Does the work of jobs of this kind.
+        context: Where and with what to compute.
+    """
+    started = time.monotonic()
+    try:
+        with logging_to(store.log_file(job.kind, job.id)):
+            _log_begin(job)
+            try:
+                _work(job, store, step, context)
+            except BaseException as error:
+                _LOG.error("%s ended by %s", job.label, type(error).__name__, exc_info=error)
+                raise
+            _LOG.info("done in %.1f s", time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 - whatever a job does, the others go on
+        failure = _failure(error, job, store)
+        return Outcome(job=job, status="failed", duration_s=time.monotonic() - started, error=failure)
+    return Outcome(job=job, status="done", duration_s=time.monotonic() - started)
+
+
+def reason_for(error: BaseException, job: Job, store: Store) -> str:
+    """One message for people: what happened to a job and what to do. Memory and disk have their own words."""
+    where = f"job {job.kind}/{job.id[:SHORT_DIGITS]} ({job.label})"
+    if any(_is_gpu_memory(cause) for cause in _causes(error)):
+        return (
+            f"{where} ran out of GPU memory: lower compute.micro_batch_tokens or set compute.gradient_checkpointing "
+            f"(neither changes a result), or take a larger GPU. The driver says: {_first_line(error)}"
+        )
+    if any(_is_memory(cause) for cause in _causes(error)):
+        return (
+            f"{where} ran out of memory: lower compute.micro_batch_tokens or compute.evaluation_batch_tokens "
+            f"(neither changes a result), or close other programs. Python says: {_first_line(error)}"
+        )
+    if any(_is_disk(cause) for cause in _causes(error)):
+        return (
+            f"{where} found the disk full: {store.free_gib():.2f} GiB are free for {store.path}. "
+            "Free some space and run the same command again; it goes on from the last checkpoint."
+        )
+    if isinstance(error, TunescopeError):
+        return str(error)
+    return f"{where} failed with {type(error).__name__}: {_first_line(error)}"
+
+
+def _work(job: Job, store: Store, step: Step, context: StepContext) -> None:
+    started_at, started = datetime.now(UTC), time.monotonic()
+    memory = PeakMemory.begin()
+    inputs = {role: _folder(needed, store) for role, needed in job.inputs.items()}
+    work = store.begin(job.kind, job.id)
+    facts = step(job.config, inputs, work.out, work.scratch, context)
+    store.commit(
+        work,
+        RecordFields(
+            label=job.label,
+            config=job.config.model_dump(mode="json"),
+            inputs={role: needed.id for role, needed in job.inputs.items()},
+            facts=facts,
+            started_at=started_at,
+            duration_s=time.monotonic() - started,
+            peak_memory_gib=memory.gib(),
+            peak_memory_covers=memory.covers,
+        ),
+    )
+
+
+def _folder(needed: Job, store: Store) -> Path:
+    folder = store.artifact(needed.kind, needed.id)
+    if folder is None:
+        raise StoreError(
+            f"artifact {needed.kind}/{needed.id[:SHORT_DIGITS]} ({needed.label}) is gone from {store.path}: "
+            "something deleted it during the run. Run the same command again, which makes it anew."
+        )
+    return folder
+
+
+def _failure(error: Exception, job: Job, store: Store) -> Failure:
+    failure = Failure(
+        label=job.label,
+        reason=reason_for(error, job, store),
+        error=f"{type(error).__module__}.{type(error).__qualname__}",
+        traceback="".join(traceback.format_exception(error)),
+        log=store.log_file(job.kind, job.id).relative_to(store.path).as_posix(),
+        failed_at=datetime.now(UTC),
+    )
+    try:
+        store.fail(job.kind, job.id, failure)
+    except StoreError as unsaved:  # the outcome still carries the reason; only the store cannot keep it
+        return failure.model_copy(update={"reason": f"{failure.reason} This reason was not kept either: {unsaved}"})
+    return failure
+
+
+def _log_begin(job: Job) -> None:
+    inputs = ", ".join(f"{role}={needed.kind}/{needed.id}" for role, needed in job.inputs.items())
+    _LOG.info("begin %s/%s (%s), inputs: %s", job.kind, job.id, job.label, inputs or "none")
+    _LOG.info("config: %s", job.config.model_dump_json())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, as Python's traceback shows them."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _is_gpu_memory(error: BaseException) -> bool:
+    # By name, so that a job that needs no torch does not load it to ask.
+    return any(
+        kind.__module__.startswith("torch") and kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__
+    )
+
+
+def _is_memory(error: BaseException) -> bool:
+    # On a CPU torch raises a plain RuntimeError, known by its text only.
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def _is_disk(error: BaseException) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left on device" in str(error)  # the latter is how safetensors says it
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

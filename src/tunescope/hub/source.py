@@ -1,0 +1,230 @@
+"""Where data sets and models come from, in this order: the mirror folder, the shipped demo world, the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunescope.errors import DataError, ModelError, TunescopeError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DEMO_MIRROR = Path(__file__).resolve().parents[1] / "demo" / "mirror"
+"""The demo world's models and data sets, shipped inside the package; by path, because `demo` stands above `hub`."""
+
+_MODEL_FILES = ["*.json", "*.safetensors", "*.txt", "*.py", "tokenizer.model", "LICENSE*"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SHARD = re.compile(r"-(\d+)-of-(\d+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Finds data sets and models. Reads only; what the hub sends lands in Hugging Face's own cache.
+
+    A repository that a mirror holds is taken from there whole: what the mirror lacks of it is not fetched from elsewhere.
+    A mirror cannot check a revision; the fingerprints of the bytes read are what a record keeps.
+    """
+
+    mirror: Path | None = None
+    """Stands in for the hub: `datasets/<repo id>/[<config>/]<split>-*.parquet` and `models/<repo id>/`."""
+    study_folder: Path = Path()
+    """Paths of a study are relative to it."""
+
+    def model_folder(self, name: str, revision: str | None = None) -> Path:
+        """The folder with a model's config, safetensors and tokenizer files.
+
+        Args:
+            name: Hub id, or a local folder if it starts with '.', '/' or '~'.
+            revision: Commit on the hub; the newest where absent.
+
+        Raises:
+            ModelError: If the name is no hub id, the folder is no model, or neither mirror nor hub has it.
+        """
+        if name.startswith((".", "/", "~")):
+            folder = (self.study_folder / Path(name).expanduser()).resolve()
+            return _with_config(folder, f"base model '{name}'")
+        _check_repo_id(name, ModelError)
+        for mirror in self._mirrors():
+            folder = mirror / "models" / name
+            if folder.is_dir():
+                return _with_config(folder, f"base model '{name}'")
+        return self._model_from_hub(name, revision)
+
+    def local_config(self, name: str, revision: str | None = None) -> dict[str, Any] | None:
+        """A base model's config.json where it is at hand without the network; None where it is not, or is no JSON map."""
+        folders = [mirror / "models" / name for mirror in self._mirrors()]
+        if name.startswith((".", "/", "~")):
+            folders = [(self.study_folder / Path(name).expanduser()).resolve()]
+        for folder in folders:
+            try:
+                config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            return config if isinstance(config, dict) else None
+        return None
+
+    def file_sha256(self, file: str) -> str:
+        """SHA-256 of a data file that the study names.
+
+        Raises:
+            DataError: If there is no such file.
+        """
+        path = self.study_folder / Path(file).expanduser()
+        try:
+            with path.open("rb") as content:
+                return hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"data file '{file}': {path} cannot be read: {error.strerror}.") from error
+
+    def table(
+        self,
+        *,
+        split: str,
+        hub: str | None = None,
+        config: str | None = None,
+        revision: str | None = None,
+        file: str | Path | None = None,
+    ) -> pa.Table:
+        """All rows of one split.
+
+        Args:
+            split: The split's name.
+            hub: Hub id of a data set; or
+            file: a CSV, TSV, JSON-lines or Parquet file, relative to the study's folder.
+            config: The data set's configuration on the hub.
+            revision: The data set's commit on the hub; the newest where absent.
+
+        Raises:
+            DataError: If data set, configuration, split or file is missing, or cannot be read.
+        """
+        # Arrow is not needed to find a model, so `plan` does not wait for it.
+        from tunescope.hub.tables import read_table
+
+        if (hub is None) == (file is None):
+            raise ValueError("give either hub or file")
+        if file is not None:
+            return read_table(self.study_folder / Path(file).expanduser())
+        assert hub is not None
+        _check_repo_id(hub, DataError)
+        for part in (config, split):
+            if part is not None and (not _NAME.fullmatch(part) or ".." in part):
+                raise DataError(f"data set '{hub}': '{part}' is no name of a configuration or split.")
+        for mirror in self._mirrors():
+            folder = mirror / "datasets" / hub
+            if folder.is_dir():
+                return _read_mirrored(folder, hub, config, split)
+        return self._table_from_hub(hub, config, revision, split)
+
+    def known_models(self) -> tuple[str, ...]:
+        """Ids of the models that the mirror and the demo world hold."""
+        return tuple(
+            sorted({name for mirror in self._mirrors() for name in _repo_ids(mirror / "models", "config.json")})
+        )
+
+    def known_datasets(self) -> tuple[str, ...]:
+        """Ids of the data sets that the mirror and the demo world hold."""
+        return tuple(
+            sorted({name for mirror in self._mirrors() for name in _repo_ids(mirror / "datasets", "*.parquet")})
+        )
+
+    def _mirrors(self) -> Iterator[Path]:
+        if self.mirror is not None:
+            if not self.mirror.is_dir():
+                raise TunescopeError(f"--mirror {self.mirror}: no such folder.")
+            yield self.mirror
+        if DEMO_MIRROR.is_dir():
+            yield DEMO_MIRROR
+
+    def _model_from_hub(self, name: str, revision: str | None) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+
+        try:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=_MODEL_FILES))
+        except (OSError, HfHubHTTPError, ValueError) as error:
+            raise ModelError(self._not_found("base model", name, "models", self.known_models(), error)) from error
+        return _with_config(folder, f"base model '{name}'")
+
+    def _table_from_hub(self, hub: str, config: str | None, revision: str | None, split: str) -> pa.Table:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
+
+        try:
+            rows = load_dataset(hub, config, revision=revision, split=split)
+        except (OSError, DatasetsError, ValueError) as error:
+            raise DataError(self._not_found("data set", hub, "datasets", self.known_datasets(), error)) from error
+        return rows.with_format("arrow")[:]
+
+    def _not_found(self, what: str, name: str, kind: str, known: tuple[str, ...], error: Exception) -> str:
+        held = f"not in the mirror {self.mirror}" if self.mirror is not None else "no --mirror given"
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        place = self.mirror if self.mirror is not None else "DIR"
+        return (
+            f"{what} '{name}': {held}, and the hub did not give it: {type(error).__name__}: {reason}. "
+            f"Check the name, or put it at {place}/{kind}/{name} and run with --mirror {place}. "
+            f"In the mirror and the demo: {did_you_mean(name, known)}"
+        )
+
+
+def _check_repo_id(name: str, error: type[TunescopeError]) -> None:
+    parts = name.split("/")
+    if len(parts) > 2 or ".." in name or not all(_NAME.fullmatch(part) for part in parts):
+        raise error(f"'{name}' is not a hub id such as 'org/name'. A local folder starts with './', '/' or '~'.")
+
+
+def _with_config(folder: Path, what: str) -> Path:
+    if not folder.is_dir():
+        raise ModelError(f"{what}: no such folder: {folder}.")
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{what}: expected a model folder with config.json, safetensors and tokenizer; {folder} has none."
+        )
+    return folder
+
+
+def _repo_ids(folder: Path, mark: str) -> Iterator[str]:
+    """Repositories are at most two levels deep; a data set's configurations lie one level deeper."""
+    for pattern, parents in ((f"*/{mark}", 0), (f"*/*/{mark}", 0), (f"*/*/*/{mark}", 1)):
+        for path in folder.glob(pattern):
+            yield path.relative_to(folder).parents[parents].as_posix()
+
+
+def _read_mirrored(folder: Path, hub: str, config: str | None, split: str) -> pa.Table:
+    import pyarrow as pa
+
+    from tunescope.hub.tables import read_table
+
+    configs = sorted(path.name for path in folder.iterdir() if path.is_dir() and any(path.glob("*.parquet")))
+    if config is None and configs and not any(folder.glob("*.parquet")):
+        raise DataError(f"data set '{hub}' in {folder}: expected a 'config'. Known: {', '.join(configs)}.")
+    if config is not None and config not in configs:
+        raise DataError(f"data set '{hub}' in {folder}: unknown config '{config}'. {did_you_mean(config, configs)}")
+    place = folder if config is None else folder / config
+    splits: dict[str, list[Path]] = {}
+    for path in sorted(place.glob("*.parquet")):
+        splits.setdefault(_split_of(path.stem), []).append(path)
+    if split not in splits:
+        raise DataError(f"data set '{hub}' in {place}: no split '{split}'. {did_you_mean(split, splits)}")
+    files = splits[split]
+    shard = _SHARD.search(files[0].stem)
+    if shard is not None and int(shard[2]) != len(files):
+        raise DataError(f"data set '{hub}' in {place}: split '{split}' has {len(files)} of {int(shard[2])} files.")
+    tables = [read_table(path) for path in files]
+    try:
+        return pa.concat_tables(tables)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"data set '{hub}' in {place}: the files of split '{split}' differ in columns: {error}."
+        ) from error
+
+
+def _split_of(stem: str) -> str:
+    """`train-00000-of-00001` and `train-0` are of split `train`."""
+    shard = _SHARD.search(stem)
+    return stem[: shard.start()] if shard is not None else stem.rsplit("-", 1)[0]

@@ -1,0 +1,38 @@
+"""A base model as the language model it was pretrained as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunescope.errors import ModelError
+from tunescope.models.base import BaseModelSpec
+
+
+def load_language_model(spec: BaseModelSpec, folder: Path) -> Any:
+    """The causal language model of a folder, in fp32 and evaluation mode.
+
+    Raises:
+        ModelError: If the architecture has none, or any of its weights is not in the checkpoint.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype="float32",
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=spec.trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(f"base model '{spec.name}' cannot be loaded as a causal language model: {reason}") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"base model '{spec.name}': its checkpoint lacks {len(missing)} tensors of the language model ({missing[0]}, ...). "
+            "A zero-shot baseline needs the pretrained LM head: take it out of `baselines`, or use a causal LM checkpoint."
+        )
+    return model.eval()

@@ -1,0 +1,147 @@
+"""What training changed, to disk and back, bit for bit: an adapter, a whole model, or a head."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunescope.errors import ModelError
+from tunescope.methods.head import head_parameters
+from tunescope.models.network import Network, quiet
+from tunescope.models.weights import weight_shapes
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ADAPTER = "adapter"
+MODEL = "model"
+HEAD = "head.safetensors"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def save_tuned(model: nn.Module, method_kind: str, out: Path) -> None:
+    """Writes what a method trained.
+
+    `full`: a Hugging Face folder `out/model`, for `from_pretrained` of the same class. `head_only`: the head's
+    tensors in `out/head.safetensors`. Adapters: `out/adapter`, for `PeftModel.from_pretrained` on the base model
+    under the same head class; the head is in it.
+
+    Args:
+        model: What the method's `apply` gave, trained.
+        method_kind: The method's `kind`.
+        out: An existing folder that holds none of the three.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    tuned: Any = model
+    if hasattr(tuned, "get_base_model"):
+        tuned.save_pretrained(out / ADAPTER, safe_serialization=True, save_embedding_layers=False)
+    elif method_kind == "head_only":
+        state = tuned.state_dict()
+        head = {name: state[name].detach().cpu().contiguous() for name in head_parameters(tuned)}
+        save_file(head, out / HEAD, metadata={"format": "pt"})
+    else:
+        with quiet():
+            tuned.save_pretrained(out / MODEL)
+
+
+def load_tuned(network: Network, out: Path) -> Any:
+    """Puts what `save_tuned` wrote back on the base network.
+
+    Args:
+        network: Fresh from `load_network` with the same base model and task; changed in place.
+        out: The folder that `save_tuned` wrote to.
+
+    Returns:
+        The tuned model in evaluation mode, every tensor as it was saved.
+
+    Raises:
+        ModelError: If the folder does not hold exactly one of the three, or what it holds does not fit the network.
+    """
+    found = [name for name in (ADAPTER, MODEL, HEAD) if (out / name).exists()]
+    if len(found) != 1:
+        raise ModelError(
+            f"{out}: expected one of {ADAPTER}/, {MODEL}/ and {HEAD}, found {' and '.join(found) or 'none'}. "
+            f"Train the run again."
+        )
+    load = {ADAPTER: _load_adapter, MODEL: _load_model, HEAD: _load_head}[found[0]]
+    return load(network, out / found[0]).eval()
+
+
+def _load_adapter(network: Network, folder: Path) -> Any:
+    import torch
+    from peft import PeftModel, get_peft_model_state_dict
+
+    saved = _read(folder / _ADAPTER_WEIGHTS)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.* is deprecated")
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked below, as an error
+        try:
+            model = PeftModel.from_pretrained(network.model, folder)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(
+                f"{folder}: does not fit the network: {reason}. Is it the same base model and task?"
+            ) from error
+    inside = get_peft_model_state_dict(model, save_embedding_layers=False)
+    _require_same(inside, saved, folder)
+    return model
+
+
+def _load_model(network: Network, folder: Path) -> Any:
+    import torch
+
+    shapes = weight_shapes(folder, where=str(folder))
+    _require_shapes(network.model.state_dict(), shapes, folder)
+    with quiet():
+        saved = type(network.model).from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    network.model.load_state_dict(saved.state_dict(), strict=True)
+    return network.model
+
+
+def _load_head(network: Network, path: Path) -> Any:
+    saved = _read(path)
+    inside = network.model.state_dict()
+    _require_shapes(
+        {name: inside[name] for name in network.head_names}, {n: tuple(t.shape) for n, t in saved.items()}, path
+    )
+    network.model.load_state_dict(saved, strict=False)
+    return network.model
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Any] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not a whole safetensors file ({error}). Train the run again.") from error
+    return tensors
+
+
+def _require_shapes(inside: dict[str, Any], saved: dict[str, tuple[int, ...]], path: Path) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in inside.items()}
+    if wanted != saved:
+        odd = sorted(name for name in wanted.keys() | saved.keys() if wanted.get(name) != saved.get(name))
+        raise ModelError(
+            f"{path}: does not fit the network: {len(odd)} tensors differ in name or shape, the first {odd[0]} "
+            f"(expected {wanted.get(odd[0], 'none')}, found {saved.get(odd[0], 'none')}). Is it the same base model and task?"
+        )
+
+
+def _require_same(inside: dict[str, Any], saved: dict[str, Any], path: Path) -> None:
+    import torch
+
+    _require_shapes(inside, {name: tuple(tensor.shape) for name, tensor in saved.items()}, path)
+    differing = [name for name, tensor in saved.items() if not torch.equal(inside[name].cpu(), tensor)]
+    if differing:
+        raise ModelError(
+            f"{path}: {len(differing)} tensors were not taken over, the first {differing[0]}. Report this."
+        )

@@ -1,0 +1,89 @@
+"""What `run` makes sure of before it writes anything: data and models are there and are what the study says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tunescope.errors import StudyError, TunescopeError
+from tunescope.hub.source import Source
+from tunescope.models.base import BaseModelSpec
+from tunescope.models.network import lay_out, quiet
+from tunescope.steps.inputs import report_data, training_data
+from tunescope.study.configs import BaselineConfig, EvaluateConfig, TrainConfig
+from tunescope.study.job import Job
+from tunescope.study.plan import Plan
+from tunescope.study.spec import StudySpec
+from tunescope.tasks.spec import TaskSpec
+
+
+def check_inputs(plan: Plan, source: Source) -> None:
+    """Reads every data set of the plan, checks each row, and holds every method against every base model.
+
+    Raises:
+        StudyError: With every fault found, each with its place.
+    """
+    problems: list[str] = []
+
+    def attempt(check: Callable[[], object]) -> None:
+        try:
+            check()
+        except TunescopeError as error:
+            if str(error) not in problems:
+                problems.append(str(error))
+
+    for task in _tasks_read(plan.jobs):
+        attempt(lambda task=task: training_data(task, source))  # type: ignore[misc]
+    for task in _tasks_reported(plan.jobs):
+        attempt(lambda task=task: report_data(task, source))  # type: ignore[misc]
+    for model in plan.study.base_models:
+        attempt(lambda model=model: check_model(plan.study, model, source))  # type: ignore[misc]
+    if problems:
+        raise StudyError(problems)
+
+
+def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
+    """Holds every task's head and every method against a base model, on the meta device: no weights are read.
+
+    Raises:
+        StudyError: With everything that does not fit.
+    """
+    folder = source.model_folder(model.name, model.revision)
+    problems: list[str] = []
+    for task in study.tasks:
+        try:
+            config = lay_out(model, folder, task_kind=task.kind, num_labels=_num_labels(task)).config
+        except TunescopeError as error:
+            problems.append(str(error))
+            continue
+        positions = getattr(config, "max_position_embeddings", None)
+        if positions is not None and task.max_length > positions:
+            problems.append(
+                f"tasks.{task.name}.max_length is {task.max_length}, but base model {model.name} has {positions} positions. "
+                f"Lower it to {positions} or less"
+            )
+    for kind, num_labels in dict.fromkeys((task.kind, _num_labels(task)) for task in study.tasks):
+        for entry in study.methods:
+            for values in entry.grid():
+                try:
+                    skeleton = lay_out(model, folder, task_kind=kind, num_labels=num_labels).skeleton
+                    with quiet():
+                        entry.with_values(values).method.apply(skeleton, kind, seed=0)
+                except TunescopeError as error:
+                    problems.append(f"methods.{entry.name}: {error}")
+    if problems:
+        raise StudyError(list(dict.fromkeys(problems)))
+
+
+def _num_labels(task: TaskSpec) -> int:
+    return len(task.labels) if task.kind == "classification" else 1
+
+
+def _tasks_read(jobs: tuple[Job, ...]) -> list[TaskSpec]:
+    """The tasks whose train split some job reads, each in one view."""
+    views = [job.config.task for job in jobs if isinstance(job.config, TrainConfig)]
+    return list({view.model_dump_json(): view for view in views}.values())
+
+
+def _tasks_reported(jobs: tuple[Job, ...]) -> list[TaskSpec]:
+    views = [job.config.task for job in jobs if isinstance(job.config, EvaluateConfig | BaselineConfig)]
+    return list({view.model_dump_json(): view for view in views}.values())

@@ -1,0 +1,39 @@
+"""What tasks, methods and metrics there are, as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rich import box
+from rich.table import Table
+
+from tunescope.methods import METHODS
+from tunescope.tasks.registry import catalogue_entry, known_tasks
+from tunescope.tasks.scores import SCORES
+
+
+def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Table:
+    """A table of what a study may name."""
+    table = Table(box=box.SIMPLE_HEAD)
+    if what == "tasks":
+        for column in ("task", "kind", "data set", "metrics", "what"):
+            table.add_column(column)
+        for name in known_tasks():
+            entry = catalogue_entry(name)
+            dataset = entry["dataset"]
+            where = f"{dataset['hub']} ({dataset['config']})" if "config" in dataset else dataset["hub"]
+            table.add_row(name, entry["kind"], where, ", ".join(entry["metrics"]), entry.get("description", ""))
+    elif what == "methods":
+        for column in ("method", "fields", "what"):
+            table.add_column(column)
+        for name, method in METHODS.items():
+            purpose = (method.__doc__ or "").strip().split("\n")[0]
+            table.add_row(name, ", ".join(method.model_fields) or "-", purpose)
+    else:
+        for column in ("metric", "for", "range", "better", "what"):
+            table.add_column(column)
+        for name, score in SCORES.items():
+            low, high = score.range
+            better = "higher" if score.higher_is_better else "lower"
+            table.add_row(name, ", ".join(sorted(score.kinds)), f"{low:g} to {high:g}", better, score.description)
+    return table

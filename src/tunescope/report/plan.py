@@ -1,0 +1,122 @@
+"""A plan and its placement as a person reads them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunescope.study.job import Job
+from tunescope.study.placement import Placement
+from tunescope.study.plan import Plan
+
+_MAX_JOBS = 60
+
+
+def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bool = False) -> RenderableType:
+    """Jobs with predicted time, memory and disk; who runs what; what the predictions rest on."""
+    study = plan.study
+    parts: list[RenderableType] = [
+        Text(
+            f"{study.name}: {len(study.base_models)} base model(s) x {len(study.tasks)} tasks x {len(study.methods)} methods x "
+            f"{len(study.seeds)} seeds = {len(plan.runs)} runs; {len(plan.jobs)} jobs",
+            style="bold",
+        )
+    ]
+    if len(plan.jobs) <= _MAX_JOBS or every_job:
+        parts.append(_job_table(plan.jobs, placement))
+    else:
+        parts.append(_kind_table(plan.jobs))
+        parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
+    parts.append(_worker_table(placement, device))
+    parts.extend(Text(note, style="dim") for note in placement.notes)
+    if study.trackers.wandb is not None:
+        wandb = study.trackers.wandb
+        parts.append(
+            Text(f"tracker: W&B project {wandb.project} ({wandb.mode}) is noted; this version keeps metrics in the store and sends nothing", style="dim")
+        )
+    return Group(*parts)
+
+
+def _job_table(jobs: Iterable[Job], placement: Placement) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, side in (("job", "left"), ("kind", "left"), ("worker", "right"), ("time", "right"), ("memory", "right"), ("disk", "right")):
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    workers = {job.id: worker.number for worker in placement.workers for job in worker.jobs}
+    for job in jobs:
+        needs = job.resources
+        table.add_row(
+            job.label, job.kind, str(workers.get(job.id, "-")), time_shown(needs.predicted_s), gib(needs.memory_gib), gib(needs.disk_gib)
+        )
+    return table
+
+
+def _kind_table(jobs: Iterable[Job]) -> Table:
+    groups: defaultdict[tuple[str, str], list[Job]] = defaultdict(list)
+    for job in jobs:
+        name = str(job.about.get("method", job.about.get("baseline", "")))
+        role = "trial" if job.about.get("role") == "trial" else job.kind
+        groups[(str(job.about.get("task", "")), f"{role} {name}".strip())].append(job)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, side in (("task", "left"), ("jobs", "left"), ("number", "right"), ("time", "right"), ("most memory", "right"), ("disk", "right")):
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for (task, name), members in groups.items():
+        table.add_row(
+            task,
+            name,
+            str(len(members)),
+            time_shown(_sum(job.resources.predicted_s for job in members)),
+            gib(_max(job.resources.memory_gib for job in members)),
+            gib(_sum(job.resources.disk_gib for job in members)),
+        )
+    return table
+
+
+def _worker_table(placement: Placement, device: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(placement.workers)} worker(s), each: {device}", title_justify="left", title_style="bold")
+    for name, side in (("worker", "right"), ("jobs", "right"), ("time", "right"), ("most memory", "right"), ("disk", "right"), ("what", "left")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for worker in placement.workers:
+        tasks = dict.fromkeys(str(job.about["task"]) for job in worker.jobs if job.kind in ("train", "evaluate", "select"))
+        others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in ("train", "evaluate", "select"))
+        what = "; ".join(part for part in ("runs of " + ", ".join(tasks) if tasks else "", ", ".join(others)) if part)
+        table.add_row(
+            str(worker.number),
+            str(len(worker.jobs)),
+            time_shown(worker.predicted_s),
+            gib(worker.memory_gib),
+            gib(worker.disk_gib),
+            what or "nothing",
+        )
+    return table
+
+
+def time_shown(seconds: float | None) -> str:
+    """Seconds as a person reads them; `?` where unknown."""
+    if seconds is None:
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def gib(value: float | None) -> str:
+    """GiB as a person reads them; `?` where unknown."""
+    if value is None:
+        return "?"
+    return f"{value:.1f} GiB" if value >= 1 else f"{value * 1024:.0f} MiB"
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if any(value is None for value in known) else sum(value for value in known if value is not None)
+
+
+def _max(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if any(value is None for value in known) else max((value for value in known if value is not None), default=0.0)

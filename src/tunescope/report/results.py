@@ -1,0 +1,107 @@
+"""The result table as a person reads it on a terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunescope.analysis.collect import ResultRow
+
+_SHARES = {"mse", "rmse"}
+"""Scores that are not shown as percent."""
+
+
+def result_summary(rows: Sequence[ResultRow]) -> RenderableType:
+    """A table per base model: a line per task and score, a column per method and baseline, and what to know of it."""
+    parts: list[RenderableType] = []
+    models = list(dict.fromkeys(row.base_model for row in rows if row.kind == "run"))
+    for model in models:
+        parts.append(_model_table(model, rows))
+    parts.extend(_notes(rows))
+    return Group(*parts)
+
+
+def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
+    runs = [row for row in rows if row.kind == "run" and row.base_model == model]
+    baselines = [row for row in rows if row.kind == "baseline" and row.base_model in (None, model)]
+    methods = list(dict.fromkeys(row.method for row in runs))
+    guesses = [name for name in ("majority", "random", "zero_shot") if any(row.method == name for row in baselines)]
+    num_seeds = len({row.seed for row in runs})
+    spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
+    table = Table(title=f"{model}: {spread}, in percent unless said", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("task", no_wrap=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("rows", justify="right")
+    for name in methods:
+        table.add_column(name, justify="right", no_wrap=True, style="bold")
+    for name in guesses:
+        table.add_column(name.replace("_", "-"), justify="right", no_wrap=True)
+    for task, metric in dict.fromkeys((row.task, row.metric) for row in runs):
+        cells = [
+            _over_seeds([row for row in runs if (row.task, row.metric, row.method) == (task, metric, name)]) for name in methods
+        ]
+        fixed = [_constant(baselines, task, metric, name) for name in guesses]
+        counts = {row.num_examples for row in runs if row.task == task and row.num_examples is not None}
+        table.add_row(task, metric, "/".join(f"{count:,}" for count in sorted(counts)) or "-", *cells, *fixed)
+    return table
+
+
+def _over_seeds(rows: Sequence[ResultRow]) -> Text:
+    """Mean and spread where every seed is there, else how many are."""
+    values = [row.value for row in rows if row.value is not None]
+    failed = sum(row.state == "failed" for row in rows)
+    if not values:
+        return Text(f"{failed} failed" if failed else "-", style="red" if failed else "dim")
+    metric = rows[0].metric
+    text = _shown(statistics.fmean(values), metric)
+    if len(values) > 1:
+        text += f" ± {_shown(statistics.stdev(values), metric)}"
+    if len(values) < len(rows):
+        return Text(f"{text} ({len(values)} of {len(rows)})", style="yellow")
+    return Text(text)
+
+
+def _constant(rows: Sequence[ResultRow], task: str, metric: str, name: str) -> Text:
+    for row in rows:
+        if (row.task, row.metric, row.method) == (task, metric, name) and row.seed is None and row.value is not None:
+            return Text(_shown(row.value, metric))
+    return Text("-", style="dim")
+
+
+def _shown(value: float, metric: str) -> str:
+    return f"{value:.4g}" if metric in _SHARES else f"{100 * value:.1f}"
+
+
+def _notes(rows: Sequence[ResultRow]) -> list[Text]:
+    """Failures, flags, truncation and sources, once each."""
+    notes: dict[str, None] = {}
+    for row in rows:
+        name = f"{row.task} {row.method}" + (f" seed {row.seed}" if row.seed is not None else "")
+        if row.state == "failed":
+            notes[f"failed: {name}: {row.reason}"] = None
+        elif row.state == "done" and row.kind == "run" and row.value is None:
+            notes[f"no {row.metric}: {name}: {row.reason}"] = None
+        if row.flags:
+            notes[f"flag: {name}: {row.flags}"] = None
+        if row.truncated_share:
+            notes[f"truncated: {row.task} ({_short(row.base_model)}): {row.truncated_share:.1%} of the scored examples lost text"] = None
+        if row.method == "reference" and row.value is not None:
+            notes[f"published: {row.task} {row.metric} {_shown(row.value, row.metric)}: {row.reason}"] = None
+    return [Text(note, style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim") for note in notes]
+
+
+def _short(name: str | None) -> str:
+    return (name or "").rsplit("/", 1)[-1]
+
+
+def render(content: RenderableType, *, width: int | None = None) -> str:
+    """The content as plain text, for tests and logs."""
+    console = Console(width=width or 120, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(content)
+    return capture.get()

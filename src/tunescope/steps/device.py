@@ -1,0 +1,36 @@
+"""Which device and how many threads a job gets, chosen once and said in its record."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import psutil
+
+from tunescope.errors import TunescopeError
+
+
+def chosen_device(asked: Literal["auto", "cpu", "cuda"]) -> str:
+    """The device as torch names it; `auto` takes a GPU where there is one.
+
+    Raises:
+        TunescopeError: If a GPU is asked for and torch sees none.
+    """
+    if asked == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda:0"
+    if asked == "cuda":
+        raise TunescopeError(
+            "compute.device is cuda, and torch sees no GPU here. Install a CUDA build of torch, or set compute.device=cpu."
+        )
+    return "cpu"
+
+
+def chosen_threads(asked: int | None) -> int:
+    """CPU threads for one job: as asked, else one per physical core this process may use."""
+    if asked is not None:
+        return asked
+    usable = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
+    return max(1, min(psutil.cpu_count(logical=False) or 1, usable or 1))

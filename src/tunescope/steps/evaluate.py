@@ -1,0 +1,61 @@
+"""The scores of one trained run on the report split, and every prediction they come from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+
+from tunescope.inference.predict import predict
+from tunescope.inference.score import prediction_table, score, write_scores
+from tunescope.models.saving import load_tuned
+from tunescope.steps.context import StepContext
+from tunescope.steps.inputs import encoded_part, network_for, report_data
+from tunescope.steps.train import SELECTION_NAME
+from tunescope.study.configs import EvaluateConfig
+
+PREDICTIONS_NAME = "predictions.parquet"
+
+
+def run(
+    config: EvaluateConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
+) -> dict[str, Any]:
+    """Loads a run's saved weights and writes `metrics.json` and `predictions.parquet` for the report split."""
+    task = config.task
+    data = report_data(task, context.source)
+    network = network_for(config.base_model, task, context.source, seed=0, device=context.device)
+    encoded = encoded_part(task, "report", config.base_model, context.source, is_decoder=network.is_decoder)
+    model = load_tuned(network, inputs["run"])
+    model.to(torch.device(context.device))
+    began = time.perf_counter()
+    predictions = predict(
+        model,
+        network,
+        task,
+        data.report,
+        encoded,
+        precision=config.precision,
+        batch_tokens=context.compute.evaluation_batch_tokens,
+    )
+    seconds = time.perf_counter() - began
+    threshold = None
+    if task.kind == "question_answering":
+        threshold = json.loads((inputs["run"] / SELECTION_NAME).read_text(encoding="utf-8"))["threshold"]
+    scores = score(task, data.report, predictions, threshold)
+    write_scores(out, scores, {"split": task.report_split, "threshold": threshold})
+    pq.write_table(prediction_table(task, data.report, predictions, threshold), out / PREDICTIONS_NAME, compression="zstd")
+    return {
+        "scores": scores.values,
+        "num_examples": scores.num_examples,
+        "num_tokens": sum(len(ids) for ids in encoded.input_ids),
+        "truncation": asdict(encoded.truncation),
+        "evaluate_s": seconds,
+        "data_fingerprint": data.fingerprint,
+        "flags": [f"on the report rows, {scores.note}"] if scores.note else [],
+    }

@@ -1,0 +1,198 @@
+"""One training: a base model, a task, a method and a seed -> tuned weights, and how they came about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunescope.hub.fingerprint import weights_fingerprint
+from tunescope.inference.batches import autocast, network_inputs
+from tunescope.inference.predict import predict
+from tunescope.inference.score import no_answer_threshold, score
+from tunescope.models.checkpointing import enable_checkpointing
+from tunescope.models.counts import count_parameters
+from tunescope.models.network import Network
+from tunescope.models.saving import save_tuned
+from tunescope.steps.context import StepContext
+from tunescope.steps.inputs import encoded_part, network_for, training_data
+from tunescope.study.configs import TrainConfig
+from tunescope.tasks.data import Examples
+from tunescope.tasks.encode import Encoded
+from tunescope.tasks.scores import SCORES
+from tunescope.training.checkpoint import trainable
+from tunescope.training.loop import LOG_NAME, Run, SelectionScore, train
+from tunescope.training.loss import label_loss, number_loss, span_loss
+
+SELECTION_NAME = "selection.json"
+"""What the selection rows said of the kept weights: score, and for question answering the no-answer threshold."""
+
+
+def run(config: TrainConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext) -> dict[str, Any]:
+    """Trains, and writes the tuned weights, the metric log and the selection rows' verdict.
+
+    Returns:
+        For the record: settings in force, parameter counts, truncation, data read, time, tokens, flags.
+
+    Raises:
+        TunescopeError: If data or model do not fit the config.
+        RunError: If the training goes wrong.
+    """
+    config = with_selected(config, inputs)
+    task, settings, compute = config.task, config.training, context.compute
+    data = training_data(task, context.source)
+    network = network_for(config.base_model, task, context.source, seed=config.seed, device=context.device)
+    encoded = {
+        part: encoded_part(task, part, config.base_model, context.source, is_decoder=network.is_decoder)
+        for part in ("train", "selection")
+    }
+    model = config.method.apply(network.model, task.kind, config.seed)
+    if compute.gradient_checkpointing:
+        enable_checkpointing(model)
+    head_names = frozenset(name for name in trainable(model) if is_head(name, network))
+    trained = train(
+        [
+            Run(
+                model=model,
+                lengths=encoded["train"].lengths,
+                loss_sum=Objective(model, network, config, encoded["train"]),
+                score=lambda: selection_score(model, network, config, data.selection, encoded["selection"], context),
+                settings=settings,
+                seed=config.seed,
+                head_names=head_names,
+                scratch=scratch,
+            )
+        ],
+        micro_batch_tokens=compute.micro_batch_tokens,
+        checkpoint_every_s=compute.checkpoint_every_s,
+        report=context.report,
+    )[0]
+    if config.keep_weights:
+        save_tuned(model, config.method_kind, out)
+    shutil.copyfile(scratch / LOG_NAME, out / LOG_NAME)
+    verdict = {"score": trained.selection.value, "step": trained.kept_step, **trained.selection.details}
+    (out / SELECTION_NAME).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
+    in_force = trained.in_force | {
+        "precision": settings.precision,
+        "batch_size": settings.batch_size,
+        "schedule": settings.schedule,
+        "max_grad_norm": settings.max_grad_norm,
+        "label_smoothing": settings.label_smoothing,
+        "max_length": task.max_length,
+        "attention": getattr(network.model.config, "_attn_implementation", None),
+        "micro_batch_tokens": compute.micro_batch_tokens,
+        "gradient_checkpointing": compute.gradient_checkpointing,
+        "method": config.method.model_dump(mode="json"),
+    }
+    return {
+        "settings_in_force": in_force,
+        "parameters": asdict(count_parameters(model)),
+        "truncation": {part: asdict(rows.truncation) for part, rows in encoded.items()},
+        "num_examples": {"train": len(data.train.ids), "selection": len(data.selection.ids)},
+        "data_fingerprint": data.fingerprint,
+        "model_fingerprint": weights_fingerprint(context.source.model_folder(config.base_model.name, config.base_model.revision)),
+        "num_steps": trained.num_steps,
+        "num_steps_planned": trained.num_steps_planned,
+        "stopped_early": trained.stopped_early,
+        "kept_step": trained.kept_step,
+        "selection": verdict,
+        "train_s": trained.train_s,
+        "num_examples_seen": trained.num_examples,
+        "num_tokens": trained.num_tokens,
+        "padding_share": trained.padding_share,
+        "resumed_from": trained.resumed_from,
+        "weights_sha256": weights_sha256(model),
+        "flags": list(trained.flags),
+    }
+
+
+class Objective:
+    """Training rows -> their summed loss under a model."""
+
+    def __init__(self, model: nn.Module, network: Network, config: TrainConfig, encoded: Encoded) -> None:
+        self._model, self._network, self._config, self._encoded = model, network, config, encoded
+        self._device = next(model.parameters()).device
+
+    def __call__(self, rows: np.ndarray) -> torch.Tensor:
+        """The summed loss of some training rows, with a graph."""
+        settings, task = self._config.training, self._config.task
+        batch = network_inputs(self._encoded, rows, self._network, self._device)
+        with autocast(self._device, settings.precision):
+            output = self._model(**batch)
+        targets = torch.as_tensor(self._encoded.targets[rows], device=self._device)
+        if task.kind == "classification":
+            return label_loss(output.logits, targets, settings.label_smoothing)
+        if task.kind == "regression":
+            return number_loss(output.logits, targets.float())
+        allowed = self._allowed(rows, batch["input_ids"].shape[1])
+        return span_loss(output.start_logits, output.end_logits, targets, allowed, settings.label_smoothing)
+
+    def _allowed(self, rows: np.ndarray, width: int) -> torch.Tensor:
+        """(n, width) bool: the positions an answer may have, context tokens and the null slot."""
+        windows = self._encoded.windows
+        assert windows is not None
+        places = np.arange(width)
+        inside = (places >= windows.context_start[rows][:, None]) & (places <= windows.context_end[rows][:, None])
+        is_null = places == windows.null_position[rows][:, None]
+        return torch.as_tensor(inside | is_null, device=self._device)
+
+
+def selection_score(
+    model: nn.Module, network: Network, config: TrainConfig, examples: Examples, encoded: Encoded, context: StepContext
+) -> SelectionScore:
+    """How the selection rows judge the weights, by the task's primary metric; higher is better."""
+    task = config.task
+    predictions = predict(
+        model,
+        network,
+        task,
+        examples,
+        encoded,
+        precision=config.training.precision,
+        batch_tokens=context.compute.evaluation_batch_tokens,
+    )
+    threshold = no_answer_threshold(examples, predictions) if task.kind == "question_answering" else None
+    scores = score(task, examples, predictions, threshold)
+    details: dict[str, Any] = {"metric": task.primary_metric, "num_examples": scores.num_examples}
+    if threshold is not None:
+        details["threshold"] = threshold
+    value = scores.values.get(task.primary_metric)
+    if value is None:
+        return SelectionScore(value=None, note=scores.undefined[task.primary_metric], details=details)
+    sign = 1.0 if SCORES[task.primary_metric].higher_is_better else -1.0
+    note = f"on the selection rows, {scores.note}" if scores.note else ""
+    return SelectionScore(value=sign * value, note=note, details=details)
+
+
+def with_selected(config: TrainConfig, inputs: Mapping[str, Path]) -> TrainConfig:
+    """The config with a sweep's winning values in place, where the job has a `selected` input."""
+    if "selected" not in inputs:
+        return config
+    values = json.loads((inputs["selected"] / "selected.json").read_text(encoding="utf-8"))["values"]
+    own = {name: value for name, value in values.items() if name in type(config.method).model_fields}
+    rest = {name: value for name, value in values.items() if name not in own}
+    method = type(config.method).model_validate(config.method.model_dump() | own)
+    return config.model_copy(update={"method": method, "training": config.training.updated(rest)})
+
+
+def is_head(name: str, network: Network) -> bool:
+    """Whether a trainable tensor is the task head's, under whatever names a PEFT wrapper gave it."""
+    parts = set(name.split("."))
+    return any(head.split(".")[0] in parts for head in network.head_names)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 of the trained tensors: equal for two seeds only if training did nothing with the seed."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(trainable(model).items()):
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()

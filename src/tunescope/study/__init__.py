@@ -1,0 +1,1 @@
+"""What is asked, and the jobs that follow from it."""

@@ -1,0 +1,127 @@
+"""What bears on each kind of job's result, and nothing else: the configs whose hash is a job's identity."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import SerializeAsAny
+
+from tunescope.methods import Method
+from tunescope.models.base import BaseModelSpec
+from tunescope.study.job import StepConfig
+from tunescope.study.settings import TrainingSettings
+from tunescope.study.spec import BaselineName
+from tunescope.tasks.spec import TaskSpec
+
+
+class TrainConfig(StepConfig):
+    """One training: base model, task, method, settings, seed. Input `selected`, if any, holds swept values."""
+
+    kind: ClassVar[str] = "train"
+    version: Literal[1] = 1
+    base_model: BaseModelSpec
+    task: TaskSpec
+    method_kind: str
+    method: SerializeAsAny[Method]
+    training: TrainingSettings
+    seed: int
+    files_sha256: dict[str, str] = {}
+    """Split -> SHA-256 of its file, where the task's rows lie in files of the study's own."""
+    keep_weights: bool = True
+    """False for a sweep's trials: their score is kept, their weights are not."""
+
+
+class SelectConfig(StepConfig):
+    """The best of several trials by their selection score. Inputs `trial_0`, `trial_1`, ... are trainings."""
+
+    kind: ClassVar[str] = "select"
+    version: Literal[1] = 1
+    trials: tuple[dict[str, Any], ...]
+    """Swept values of each trial, in the order of the inputs."""
+
+
+class EvaluateConfig(StepConfig):
+    """The scores of one trained run (input `run`) on the report split."""
+
+    kind: ClassVar[str] = "evaluate"
+    version: Literal[1] = 1
+    base_model: BaseModelSpec
+    task: TaskSpec
+    files_sha256: dict[str, str] = {}
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """As the run was trained."""
+
+
+class BaselineConfig(StepConfig):
+    """What is reached without fine-tuning."""
+
+    kind: ClassVar[str] = "baseline"
+    version: Literal[1] = 1
+    baseline: BaselineName
+    task: TaskSpec
+    files_sha256: dict[str, str] = {}
+    base_model: BaseModelSpec | None = None
+    """For `zero_shot` alone."""
+    seeds: tuple[int, ...] = ()
+    """For `random` alone: one draw each."""
+
+
+class RepresentConfig(StepConfig):
+    """Pooled hidden states of a base model on a task's report rows."""
+
+    kind: ClassVar[str] = "represent"
+    version: Literal[1] = 1
+    base_model: BaseModelSpec
+    task: TaskSpec
+    files_sha256: dict[str, str] = {}
+    num_examples: int
+    """At most so many of the report rows, chosen by row hash."""
+    pooling: tuple[Literal["last_token", "mean", "first_token"], ...]
+
+
+_SAID_ONLY: dict[str, Any] = {"description": "", "references": (), "expected": None, "license": "unknown"}
+
+
+def as_trained_on(task: TaskSpec) -> TaskSpec:
+    """The task without what cannot bear on a training: its prose, its report split, scores that select nothing."""
+    changes: dict[str, Any] = {
+        **_SAID_ONLY,
+        "report_split": "unread",
+        "max_report": None,
+        "metrics": (task.primary_metric,),
+    }
+    if task.kind == "classification":
+        changes["label_words"] = None
+    return _without_unread_files(task, {task.train_split}).model_copy(update=changes)
+
+
+def as_reported(task: TaskSpec) -> TaskSpec:
+    """The task without what cannot bear on its report scores: its prose, and how the train split is cut."""
+    changes: dict[str, Any] = {
+        **_SAID_ONLY,
+        "train_split": "unread",
+        "selection_share": 0.1,
+        "max_selection": 1000,
+        "max_train": None,
+    }
+    if task.kind == "classification":
+        changes["label_words"] = None
+    return _without_unread_files(task, {task.report_split}).model_copy(update=changes)
+
+
+def as_baseline(task: TaskSpec, baseline: BaselineName) -> TaskSpec:
+    """The task as a baseline sees it: some need the train rows, the references or the label words, none needs more."""
+    changes: dict[str, Any] = {**_SAID_ONLY}
+    if baseline == "reference":
+        changes["references"] = task.references
+    if baseline != "zero_shot" and task.kind == "classification":
+        changes["label_words"] = None
+    return task.model_copy(update=changes)
+
+
+def _without_unread_files(task: TaskSpec, splits: set[str]) -> TaskSpec:
+    files = task.dataset.files
+    if files is None:
+        return task
+    read = {split: file for split, file in files.items() if split in splits}
+    return task.model_copy(update={"dataset": task.dataset.model_copy(update={"files": read})})

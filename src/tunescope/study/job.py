@@ -1,0 +1,51 @@
+"""One node of a plan: what is to be done, on what, and where it may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from tunescope.fields import Frozen
+from tunescope.store.identity import content_id
+
+
+class StepConfig(Frozen):
+    """All that bears on a job's result. Each step has its own subclass; `version` rises when the result's meaning changes."""
+
+    kind: ClassVar[str]
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a job needs and where it may run; no part of its identity."""
+
+    predicted_s: float | None = None
+    memory_gib: float | None = None
+    disk_gib: float | None = None
+    pinned_worker: int | None = None
+    """The worker (0-based) the study pins the job to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One unit of work, found again by what it is and not by what it is called."""
+
+    label: str
+    config: StepConfig
+    inputs: Mapping[str, Job] = field(default_factory=dict)
+    about: Mapping[str, str | int] = field(default_factory=dict)
+    """Coordinates in the study, for people and tables: base_model, task, method, seed; no part of the identity."""
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def kind(self) -> str:
+        return self.config.kind
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits of the SHA-256 of kind, config and inputs' ids."""
+        inputs = {role: job.id for role, job in self.inputs.items()}
+        return content_id(self.kind, self.config.model_dump(mode="json"), inputs)

@@ -1,0 +1,299 @@
+"""A YAML file -> a `StudySpec`, or all its mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunescope.errors import StudyError, did_you_mean
+from tunescope.methods import METHODS
+from tunescope.study.problems import checked, join, shown, unknown_field
+from tunescope.study.settings import TrainingSettings
+from tunescope.study.spec import MethodEntry, StudySpec
+from tunescope.study.yaml_text import parse_yaml
+from tunescope.tasks.registry import catalogue_entry, known_tasks
+from tunescope.tasks.scores import SCORES
+from tunescope.tasks.spec import TaskSpec
+
+_MAX_STUDY_BYTES = 5_000_000
+_TRAINING_FIELDS = tuple(TrainingSettings.model_fields)
+
+
+def load_study(path: Path, changes: Sequence[str] = ()) -> StudySpec:
+    """The study in a YAML file.
+
+    Args:
+        path: The file.
+        changes: `key=value` texts as given to `--set`: a dotted path into the file (`training.epochs=1`,
+            `tasks.0.max_train=500`, `methods.lora.rank=16`) and a YAML value.
+
+    Raises:
+        StudyError: With every mistake of the file, each with its place.
+    """
+    return parse_study(read_study_text(path), str(path), changes)
+
+
+def read_study_text(path: Path) -> str:
+    """The text of a study file.
+
+    Raises:
+        StudyError: If there is no such file, or it is not a text in UTF-8.
+    """
+    try:
+        if path.stat().st_size > _MAX_STUDY_BYTES:
+            raise StudyError([f"{path}: larger than {_MAX_STUDY_BYTES:,} bytes; a study is a short text. Is it the right file?"])
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise StudyError([f"{path}: no such file. `tunescope init` writes a study to start from."]) from error
+    except IsADirectoryError as error:
+        raise StudyError([f"{path}: is a folder; give the study's YAML file."]) from error
+    except UnicodeDecodeError as error:
+        raise StudyError([f"{path}: not UTF-8 at byte {error.start}. Save the file as UTF-8."]) from error
+    except OSError as error:
+        raise StudyError([f"{path}: cannot be read: {error.strerror}."]) from error
+
+
+def parse_study(text: str, where: str, changes: Sequence[str] = ()) -> StudySpec:
+    """As `load_study`, from a text; `where` names it in errors."""
+    raw = parse_yaml(text, where)
+    if not isinstance(raw, dict):
+        raise StudyError([f"{where}: a study is a map with keys such as name, base_model, tasks, methods; got {shown(raw)}"])
+    for change in changes:
+        _apply(raw, change)
+    problems: list[str] = []
+    study = _study(raw, problems)
+    if problems or study is None:
+        raise StudyError([f"{where}: {problem}" for problem in problems])
+    return study
+
+
+def _study(raw: dict[str, Any], problems: list[str]) -> StudySpec | None:
+    values = dict(raw)
+    for key in [key for key in values if not isinstance(key, str)]:
+        problems.append(f"the key {shown(key)} must be a word")
+        del values[key]
+    if "base_model" in values:
+        if "base_models" in values:
+            problems.append("give base_model, or base_models with a list, not both")
+        values["base_models"] = [values.pop("base_model")]
+    if isinstance(values.get("base_models"), list):
+        values["base_models"] = [{"name": entry} if isinstance(entry, str) else entry for entry in values["base_models"]]
+    tasks = _tasks(values.get("tasks"), problems) if "tasks" in values else None
+    methods = _methods(values.get("methods"), problems) if "methods" in values else None
+    for key, entries in (("tasks", tasks), ("methods", methods)):
+        if entries is not None:
+            values[key] = entries
+        elif key in values:
+            del values[key]  # what is wrong with it has been said
+    wrong = {key for key in ("tasks", "methods") if key in raw and key not in values}
+    found: list[str] = []
+    study = checked(StudySpec, values, "", found)
+    problems.extend(problem for problem in found if not any(problem.startswith(f"{key} is missing") for key in wrong))
+    if study is None or problems:
+        return None
+    _cross_checks(study, problems)
+    return study
+
+
+def _tasks(raw: Any, problems: list[str]) -> list[Any] | None:
+    """Task entries with the catalogue's fields filled in; None where they are no list."""
+    if not isinstance(raw, list):
+        problems.append(f"tasks must be a list (`[mrpc, rte]` or `- mrpc` lines), got {shown(raw)}")
+        return None
+    tasks: list[Any] = []
+    for index, entry in enumerate(raw):
+        at = join("tasks", index)
+        filled = _task(entry, at, problems)
+        task = None if filled is None else checked(TaskSpec, filled, at, problems)  # type: ignore[arg-type]
+        if task is not None:
+            tasks.append(task)
+    return tasks if len(tasks) == len(raw) else None
+
+
+def _task(entry: Any, at: str, problems: list[str]) -> dict[str, Any] | None:
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, dict):
+        problems.append(f"{at} must be a task's name or a map with its fields, got {shown(entry)}")
+        return None
+    name = entry.get("like", entry.get("name"))
+    if isinstance(name, str) and name in known_tasks():
+        base = catalogue_entry(name)
+        return base | {key: value for key, value in entry.items() if key != "like"}
+    if "dataset" not in entry:
+        problems.append(f"unknown task {shown(name)} in {at}. {did_you_mean(str(name), known_tasks())}")
+        return None
+    kinds = ("classification", "regression", "question_answering")
+    if entry.get("kind") not in kinds:
+        problems.append(f"{join(at, 'kind')} must be one of {', '.join(kinds)}, got {shown(entry.get('kind'))}")
+        return None
+    return entry
+
+
+def _methods(raw: Any, problems: list[str]) -> list[MethodEntry] | None:
+    """Method entries with their fields sorted out; None where something is wrong with one."""
+    if not isinstance(raw, dict):
+        problems.append(f"methods must be a map (`lora: {{rank: 8}}` lines), got {shown(raw)}")
+        return None
+    entries = [entry for name, values in raw.items() if (entry := _method(str(name), values, problems)) is not None]
+    return entries if len(entries) == len(raw) else None
+
+
+def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
+    at = join("methods", name)
+    values = {} if raw is None else raw
+    if not isinstance(values, dict):
+        problems.append(f"{at} must be a map of the method's fields, got {shown(raw)}")
+        return None
+    kind = values.get("type", name)
+    if kind not in METHODS:
+        hint = "" if "type" in values else f" (or give {at}.type)"
+        problems.append(f"unknown method {shown(kind)} in {at}{hint}. {did_you_mean(str(kind), METHODS)}")
+        return None
+    model = METHODS[kind]
+    fixed = {key: value for key, value in values.items() if key != "type"}
+    sweep = _sweeps(fixed, at, problems)
+    own: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    for key, value in fixed.items():
+        if key in model.model_fields:
+            own[key] = value
+        elif key in _TRAINING_FIELDS:
+            training[key] = value
+        else:
+            problems.append(unknown_field(join(at, str(key)), str(key), model.__name__, [*model.model_fields, *_TRAINING_FIELDS]))
+    first = {key: values[0] for key, values in sweep.items()}
+    method = checked(model, own | {key: value for key, value in first.items() if key in model.model_fields}, at, problems)
+    _check_training(training, at, problems)
+    for key, options in sweep.items():
+        if key in _NOT_SWEPT:
+            problems.append(f"{join(at, key)} cannot be swept: it changes what a selection score means")
+        for index, option in enumerate(options):
+            place = join(at, key, "sweep", index)
+            if key in model.model_fields:
+                checked(model, own | {key: option}, place, problems)
+            elif key in _TRAINING_FIELDS:
+                _check_training({key: option}, place, problems)
+            else:
+                problems.append(unknown_field(join(at, key), key, model.__name__, [*model.model_fields, *_TRAINING_FIELDS]))
+                break
+    if method is None:
+        return None
+    entry = checked(MethodEntry, {"name": name, "method": method, "training": training, "sweep": sweep}, at, problems)
+    return entry
+
+
+def _sweeps(fixed: dict[str, Any], at: str, problems: list[str]) -> dict[str, tuple[Any, ...]]:
+    """Takes fields written `{sweep: [...]}` out of `fixed`."""
+    sweep: dict[str, tuple[Any, ...]] = {}
+    for key in [key for key, value in fixed.items() if isinstance(value, dict) and "sweep" in value]:
+        options = fixed.pop(key)
+        place = join(at, str(key), "sweep")
+        if set(options) != {"sweep"} or not isinstance(options["sweep"], list) or len(options["sweep"]) < 2:
+            problems.append(f"{place} must be a list of two values or more, got {shown(options)}")
+        elif len({shown(option) for option in options["sweep"]}) < len(options["sweep"]):
+            problems.append(f"{place} holds a value twice: {shown(options['sweep'])}")
+        else:
+            sweep[str(key)] = tuple(options["sweep"])
+    return sweep
+
+
+_NOT_SWEPT = {"precision", "keep", "evaluate_every"}
+"""Fields that change what a selection score means; a sweep over them would compare unlike with unlike."""
+
+
+def _check_training(changes: Mapping[str, Any], at: str, problems: list[str]) -> None:
+    """Complains about training settings that would not stand on their own."""
+    checked(TrainingSettings, dict(changes), at, problems)
+
+
+def _cross_checks(study: StudySpec, problems: list[str]) -> None:
+    tasks = [task.name for task in study.tasks]
+    methods = [entry.name for entry in study.methods]
+    models = [model.name for model in study.base_models]
+    for what, names in (("tasks", tasks), ("base_models", models), ("seeds", study.seeds)):
+        for double in sorted({name for name in names if names.count(name) > 1}, key=str):
+            problems.append(f"{what} names {double} twice. Each result needs a name of its own: drop one, or rename it")
+    for task in study.tasks:
+        for metric in task.metrics:
+            score = SCORES.get(metric)
+            if score is None or task.kind not in score.kinds:
+                fitting = [name for name, candidate in SCORES.items() if task.kind in candidate.kinds]
+                problems.append(f"tasks.{task.name}.metrics: no score '{metric}' for {task.kind}. {did_you_mean(metric, fitting)}")
+        if task.kind == "classification" and "f1" in task.metrics and len(task.labels) != 2:
+            problems.append(f"tasks.{task.name}.metrics: f1 is for two labels, the task has {len(task.labels)}. Use macro_f1")
+    swept = {entry.name: set(entry.sweep) for entry in study.methods}
+    for index, override in enumerate(study.overrides):
+        at = join("overrides", index)
+        _names(join(at, "base_models"), override.base_models, models, problems)
+        _names(join(at, "tasks"), override.tasks, tasks, problems)
+        _names(join(at, "methods"), override.methods, methods, problems)
+        _check_training(override.training, join(at, "training"), problems)
+        for name in methods if override.methods is None else override.methods:
+            for field in sorted(swept.get(name, set()) & set(override.training)):
+                problems.append(f"{join(at, 'training', field)}: method {name} sweeps {field}; an override would undo it. Drop one")
+    for index, pin in enumerate(study.placement):
+        _names(join("placement", index, "tasks"), pin.tasks, tasks, problems)
+    for index, band in enumerate(study.expected):
+        _names(join("expected", index, "task"), [band.task], tasks, problems)
+        _names(join("expected", index, "method"), [band.method], methods, problems)
+    if not problems:
+        _check_cells(study, problems)
+
+
+def _check_cells(study: StudySpec, problems: list[str]) -> None:
+    """Settings that are fine one by one and impossible together."""
+    for model in study.base_models:
+        for task in study.tasks:
+            for entry in study.methods:
+                try:
+                    study.settings(model, task, entry)
+                except ValueError as error:
+                    problems.append(f"settings of {task.name} with {entry.name} cannot hold together: {error}")
+
+
+def _names(at: str, names: Iterable[str] | None, known: Sequence[str], problems: list[str]) -> None:
+    for name in names or ():
+        if name not in known:
+            problems.append(f"{at}: '{name}' is not in this study. {did_you_mean(name, known)}")
+
+
+def _apply(raw: dict[str, Any], change: str) -> None:
+    """Sets one dotted path of a parsed study in place."""
+    path, equals, text = change.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise StudyError([f"--set {change}: expected key=value, such as training.epochs=1"])
+    value = parse_yaml(text, f"--set {change}")
+    target: Any = raw
+    for position, key in enumerate(keys):
+        last = position == len(keys) - 1
+        if isinstance(target, list):
+            index = _list_index(target, key, change)
+            if isinstance(target[index], str) and not last:
+                target[index] = {"name": target[index]}  # the short form of a task or a base model
+            if last:
+                target[index] = value
+            else:
+                target = target[index]
+        elif isinstance(target, dict):
+            if last:
+                target[key] = value
+            else:
+                if target.get(key) is None:
+                    target[key] = {}
+                elif key == "base_model" and isinstance(target[key], str):
+                    target[key] = {"name": target[key]}
+                target = target[key]
+        else:
+            raise StudyError([f"--set {change}: {'.'.join(keys[:position])} is {shown(target)}; it has no field '{key}'"])
+
+
+def _list_index(items: list[Any], key: str, change: str) -> int:
+    names = [item.get("name") if isinstance(item, dict) else item for item in items]
+    if key in names:
+        return names.index(key)
+    if key.isdigit() and int(key) < len(items):
+        return int(key)
+    raise StudyError([f"--set {change}: no entry '{key}' there. {did_you_mean(key, [str(name) for name in names])}"])

@@ -1,0 +1,180 @@
+"""What is asked: a study, as data. `load.py` makes one from a YAML file and reports all its mistakes together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from tunescope.fields import Count, Frozen, Share, Slug
+from tunescope.methods import Method
+from tunescope.models.base import BaseModelSpec
+from tunescope.study.settings import TrainingSettings
+from tunescope.tasks.spec import TaskSpec
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+BaselineName = Literal["majority", "random", "reference", "zero_shot"]
+
+
+class MethodEntry(Frozen):
+    """A method under comparison: the way to fine-tune, its training settings, and what a sweep chooses."""
+
+    name: Slug
+    method: SerializeAsAny[Method]
+    training: dict[str, Any] = {}
+    """Training settings that differ from the study's, in force for this method alone."""
+    sweep: dict[str, tuple[Any, ...]] = {}
+    """Field of the method or of its training -> values to choose from on the selection rows."""
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Every combination of swept values; one empty setting where nothing is swept."""
+        names = list(self.sweep)
+        for values in itertools.product(*self.sweep.values()):
+            yield dict(zip(names, values, strict=True))
+
+    def with_values(self, values: Mapping[str, Any]) -> MethodEntry:
+        """This entry with swept fields set and no sweep left."""
+        own = {name: value for name, value in values.items() if name in type(self.method).model_fields}
+        rest = {name: value for name, value in values.items() if name not in own}
+        method = type(self.method).model_validate(self.method.model_dump() | own)
+        return MethodEntry(name=self.name, method=method, training=self.training | rest)
+
+
+class Override(Frozen):
+    """Training settings for some cells of the study; the last override that fits wins."""
+
+    base_models: tuple[str, ...] | None = None
+    """Base models it holds for; all where absent."""
+    tasks: tuple[Slug, ...] | None = None
+    """Tasks it holds for; all where absent."""
+    methods: tuple[Slug, ...] | None = None
+    """Methods it holds for; all where absent."""
+    training: dict[str, Any]
+
+    def fits(self, base_model: str, task: str, method: str) -> bool:
+        return (
+            (self.base_models is None or base_model in self.base_models)
+            and (self.tasks is None or task in self.tasks)
+            and (self.methods is None or method in self.methods)
+        )
+
+
+class SweepSettings(Frozen):
+    """How hyperparameters are chosen; the values to choose from stand at the fields themselves, `{sweep: [...]}`."""
+
+    seed: Seed = 0
+    """The one seed of every trial."""
+
+
+class Representations(Frozen):
+    """Pooled hidden states of the base models on each task's report rows."""
+
+    num_examples: Count = 750
+    """At most so many examples per task."""
+    pooling: tuple[Literal["last_token", "mean", "first_token"], ...] = ("last_token",)
+
+
+class Device(Frozen):
+    """A machine the study may use, for predictions and for `check`."""
+
+    name: str = "cpu"
+    """A known device (`tunescope plan` lists them when it meets an unknown one)."""
+    memory_gib: Annotated[float, Field(gt=0.0)] | None = None
+    """What a job may use; the device's own memory where absent."""
+    ram_gib: Annotated[float, Field(gt=0.0)] | None = None
+
+
+class Compute(Frozen):
+    """Where and in what portions the work is done: nothing here changes a result."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    expected_device: Device | None = None
+    """For predictions, the machines the study is meant for; this machine where absent."""
+    micro_batch_tokens: Count = 4096
+    """Tokens, padding included, computed at once in training."""
+    evaluation_batch_tokens: Count = 16384
+    """Tokens, padding included, computed at once in evaluation."""
+    gradient_checkpointing: bool = False
+    num_threads: Count | None = None
+    """CPU threads of one job; PyTorch's own choice where absent."""
+    checkpoint_every_s: Annotated[float, Field(ge=0.0)] = 120.0
+    """Seconds between checkpoints: what a crash may cost."""
+
+
+class Pin(Frozen):
+    """Which of `--workers` does what; jobs that no pin names are placed by balance."""
+
+    worker: Annotated[int, Field(ge=1)]
+    """Workers are counted from 1."""
+    tasks: tuple[Slug, ...] | None = None
+    steps: tuple[str, ...] | None = None
+    """Kinds of job: train, evaluate, select, baseline, represent."""
+
+    @model_validator(mode="after")
+    def _pins_something(self) -> Self:
+        if not self.tasks and not self.steps:
+            raise ValueError("a pin names tasks, steps or both")
+        return self
+
+
+class ExpectedRange(Frozen):
+    """Where a result is expected to lie, from earlier work; shown beside it, never used."""
+
+    task: Slug
+    method: Slug
+    metric: str
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class WandbTracker(Frozen):
+    """Weights & Biases."""
+
+    project: str
+    entity: str | None = None
+    mode: Literal["online", "offline", "disabled"] = "offline"
+
+
+class Trackers(Frozen):
+    """Where metric logs are exported to, beside our own."""
+
+    wandb: WandbTracker | None = None
+
+
+class StudySpec(Frozen):
+    """A whole comparison: base models x tasks x methods x seeds."""
+
+    name: Slug
+    question: str = ""
+    """What the study is to answer, for the reader of its report."""
+    base_models: Annotated[tuple[BaseModelSpec, ...], Field(min_length=1)]
+    tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
+    methods: Annotated[tuple[MethodEntry, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    training: TrainingSettings = TrainingSettings()
+    overrides: tuple[Override, ...] = ()
+    sweep: SweepSettings = SweepSettings()
+    baselines: tuple[BaselineName, ...] = ("majority", "random", "reference", "zero_shot")
+    representations: Representations | None = None
+    compute: Compute = Compute()
+    placement: tuple[Pin, ...] = ()
+    trackers: Trackers = Trackers()
+    logs: str | None = None
+    """Folder for the job logs, relative to where the command runs; in the store where absent."""
+    expected: tuple[ExpectedRange, ...] = ()
+
+    def settings(self, base_model: BaseModelSpec, task: TaskSpec, entry: MethodEntry) -> TrainingSettings:
+        """The settings in force for one cell: the study's, then the method's, then each override that fits."""
+        changes = [self.training.updated(entry.training)]
+        for override in self.overrides:
+            if override.fits(base_model.name, task.name, entry.name):
+                changes.append(changes[-1].updated(override.training))
+        return changes[-1]

@@ -1,0 +1,1 @@
+"""Data sets, their text and tokens, and how predictions on them are scored."""

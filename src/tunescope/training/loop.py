@@ -1,0 +1,339 @@
+"""The training loop, written for k runs in lockstep over one device; a plain run is k = 1."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunescope.errors import RunError
+from tunescope.training.progress import Progress
+from tunescope.study.settings import TrainingSettings
+from tunescope.training.checkpoint import load_checkpoint, save_checkpoint, trainable
+from tunescope.training.metric_log import MetricLog
+from tunescope.training.optimiser import make_optimiser, settings_in_force
+from tunescope.training.order import DataOrder, micro_batches
+from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
+
+LOG_NAME = "log.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionScore:
+    """The selection rows' verdict on the weights as they are."""
+
+    value: float | None
+    """In the metric's own direction turned so that higher is better; None where it is undefined."""
+    note: str = ""
+    """Why it is undefined, or what is odd about the predictions."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What else came of it: every score, a threshold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one training is made of. The loop knows nothing of tasks: rows have a length and a loss."""
+
+    model: nn.Module
+    lengths: np.ndarray
+    """(num_rows,) tokens of each training row."""
+    loss_sum: Callable[[np.ndarray], torch.Tensor]
+    """Rows -> their summed loss, with a graph."""
+    score: Callable[[], SelectionScore]
+    """Scores the selection rows with the weights as they are."""
+    settings: TrainingSettings
+    seed: int
+    head_names: frozenset[str]
+    """Trainable tensors that belong to the task's head, not to the method."""
+    scratch: Path
+    """Folder of the checkpoint and the metric log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came of a run; the model holds the weights that `settings.keep` asked for."""
+
+    num_steps: int
+    num_steps_planned: int
+    kept_step: int
+    selection: SelectionScore
+    """Of the weights that were kept."""
+    stopped_early: bool
+    num_examples: int
+    num_tokens: int
+    """Real tokens read in training."""
+    padding_share: float
+    """Share of the computed tokens that were padding."""
+    train_s: float
+    """Seconds spent in optimiser steps, resumed parts included."""
+    resumed_from: int | None
+    in_force: dict[str, Any]
+    flags: tuple[str, ...]
+    """What a reader should know, in words."""
+
+
+def train(
+    runs: Sequence[Run],
+    *,
+    micro_batch_tokens: int,
+    checkpoint_every_s: float = math.inf,
+    report: Callable[[Progress], None] = lambda progress: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Trained]:
+    """Trains runs side by side, one optimiser step of each in turn, each as if it were alone.
+
+    Every run has its own model, data order, optimiser, schedule, random numbers and end. The gradient of a step is that
+    of the mean loss over the step's rows, however they are split into micro-batches. A run resumes from the checkpoint
+    in its scratch folder, to the same weights bit for bit on CPU.
+
+    Args:
+        runs: One or more.
+        micro_batch_tokens: Tokens, padding included, computed at once.
+        checkpoint_every_s: Seconds between checkpoints.
+        report: Told the progress after every step of every run.
+        clock: Seconds that only grow.
+
+    Raises:
+        RunError: If a loss is not finite, or nothing but the head has a gradient where the method trains more.
+    """
+    trainings = [_Training(run, micro_batch_tokens, checkpoint_every_s, report, clock) for run in runs]
+    try:
+        live = [training for training in trainings if not training.is_over]
+        while live:
+            for training in live:
+                training.advance()
+            live = [training for training in live if not training.is_over]
+        return [training.finish() for training in trainings]
+    finally:
+        for training in trainings:
+            training.log.__exit__(None, None, None)
+
+
+class _Training:
+    """One run under way."""
+
+    def __init__(
+        self,
+        run: Run,
+        micro_batch_tokens: int,
+        checkpoint_every_s: float,
+        report: Callable[[Progress], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.run, self.settings = run, run.settings
+        self._micro_batch_tokens, self._checkpoint_every_s = micro_batch_tokens, checkpoint_every_s
+        self._report, self._clock = report, clock
+        num_rows = len(run.lengths)
+        self.order = DataOrder(num_rows=num_rows, batch_size=run.settings.batch_size, seed=run.seed)
+        self.num_steps = run.settings.num_steps(num_rows)
+        self.num_warmup = num_warmup_steps(self.num_steps, run.settings.warmup_share)
+        self.optimiser = make_optimiser(run.model, run.settings)
+        self.parameters = trainable(run.model)
+        self.device = next(iter(self.parameters.values())).device
+        self.step = 0
+        self.kept_step = 0
+        self.best = SelectionScore(value=None)
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.num_without_better = 0
+        self.stopped_early = False
+        self.counts = {"examples": 0, "tokens": 0, "computed_tokens": 0}
+        self.train_s = 0.0
+        self.last = SelectionScore(value=None)
+        self.log = MetricLog(run.scratch / LOG_NAME)
+        self.resumed_from = self._resume()
+        self._started, self._first_step = clock(), self.step
+        self._last_checkpoint = clock()
+
+    @property
+    def is_over(self) -> bool:
+        return self.stopped_early or self.step >= self.num_steps
+
+    def advance(self) -> None:
+        """One optimiser step; scoring and a checkpoint where they are due."""
+        began = self._clock()
+        rows = self.order.rows(self.step)
+        factor = learning_rate_factor(
+            self.step, num_steps=self.num_steps, num_warmup=self.num_warmup, schedule=self.settings.schedule
+        )
+        learning_rate = self.settings.learning_rate * factor
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        loss, num_computed = self._backward(rows)
+        grad_norm = self._clip()
+        self.optimiser.step()
+        self.step += 1
+        num_tokens = int(self.run.lengths[rows].sum())
+        self.counts["examples"] += len(rows)
+        self.counts["tokens"] += num_tokens
+        self.counts["computed_tokens"] += num_computed
+        seconds = self._clock() - began
+        self.train_s += seconds
+        self.log.append(
+            event="step",
+            step=self.step,
+            loss=loss,
+            learning_rate=learning_rate,
+            grad_norm=grad_norm,
+            examples=len(rows),
+            tokens=num_tokens,
+            seconds=round(seconds, 6),
+        )
+        scored = self._score_is_due()
+        if scored:
+            self._score()
+        if self._clock() - self._last_checkpoint >= self._checkpoint_every_s:
+            self._checkpoint()
+        self._tell(loss)
+
+    def finish(self) -> Trained:
+        """The run's result; the model ends with the weights that are kept."""
+        if self.settings.keep == "best" and self.best_weights:
+            with torch.no_grad():
+                for name, tensor in self.best_weights.items():
+                    self.parameters[name].copy_(tensor)
+            kept, kept_step = self.best, self.kept_step
+        else:
+            kept, kept_step = self.last, self.step
+        in_force = settings_in_force(self.run.model, self.optimiser, self.settings.learning_rate)
+        in_force |= {"num_steps": self.num_steps, "num_warmup_steps": self.num_warmup, "num_rows": self.order.num_rows}
+        self.log.flush()
+        return Trained(
+            num_steps=self.step,
+            num_steps_planned=self.num_steps,
+            kept_step=kept_step,
+            selection=kept,
+            stopped_early=self.stopped_early,
+            num_examples=self.counts["examples"],
+            num_tokens=self.counts["tokens"],
+            padding_share=1.0 - self.counts["tokens"] / max(1, self.counts["computed_tokens"]),
+            train_s=self.train_s,
+            resumed_from=self.resumed_from,
+            in_force=in_force,
+            flags=(kept.note,) if kept.note else (),
+        )
+
+    def _backward(self, rows: np.ndarray) -> tuple[float, int]:
+        """Gradients of the mean loss over the rows. Returns that loss and the number of tokens computed."""
+        self.run.model.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), dtype=torch.float64)
+        num_computed = 0
+        with seeded(step_seed(self.run.seed, self.step), self.device):
+            for portion in micro_batches(rows, self.run.lengths, self._micro_batch_tokens):
+                loss = self.run.loss_sum(portion) / len(rows)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach().double().cpu()
+                num_computed += len(portion) * int(self.run.lengths[portion].max())
+        mean = float(total)
+        if not math.isfinite(mean):
+            raise RunError(
+                f"the loss is {mean} at step {self.step + 1} of {self.num_steps} (step {self.step} was the last good one). "
+                f"Lower learning_rate ({self.settings.learning_rate:g}), lengthen warmup_share, or use precision: fp32"
+            )
+        if self.step == 0:
+            self._check_gradients()
+        return mean, num_computed
+
+    def _check_gradients(self) -> None:
+        adapted = {name: p.grad for name, p in self.parameters.items() if name not in self.run.head_names}
+        if adapted and not any(grad is not None and bool(grad.any()) for grad in adapted.values()):
+            raise RunError(
+                f"after the first backward pass none of the {len(adapted)} tensors the method trains has a gradient: "
+                "the graph is cut, and training would leave them as they are. "
+                "Check target_modules, and compute.gradient_checkpointing"
+            )
+
+    def _clip(self) -> float:
+        limit = self.settings.max_grad_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if limit is None else limit)
+        if not torch.isfinite(norm):
+            raise RunError(
+                f"the gradient's norm is {norm.item()} at step {self.step + 1} of {self.num_steps} "
+                f"(step {self.step} was the last good one). Lower learning_rate ({self.settings.learning_rate:g})"
+            )
+        return float(norm)
+
+    def _score_is_due(self) -> bool:
+        every = self.settings.evaluate_every
+        steps = self.order.steps_per_epoch if every == "epoch" else every
+        return self.step % steps == 0 or self.step >= self.num_steps
+
+    def _score(self) -> None:
+        self.run.model.eval()
+        with torch.no_grad():
+            self.last = self.run.score()
+        is_better = self.last.value is not None and (self.best.value is None or self.last.value > self.best.value)
+        if is_better:
+            self.best, self.kept_step, self.num_without_better = self.last, self.step, 0
+            if self.settings.keep == "best":
+                self.best_weights = {name: p.detach().cpu().clone() for name, p in self.parameters.items()}
+        else:
+            self.num_without_better += 1
+        patience = self.settings.early_stopping_patience
+        self.stopped_early = patience is not None and self.num_without_better >= patience and self.step < self.num_steps
+        self.log.append(event="selection", step=self.step, score=self.last.value, note=self.last.note, **self.last.details)
+
+    def _checkpoint(self) -> None:
+        self.log.flush()
+        save_checkpoint(
+            self.run.scratch,
+            model=self.run.model,
+            optimiser=self.optimiser,
+            best=self.best_weights,
+            progress={
+                "step": self.step,
+                "kept_step": self.kept_step,
+                "best": vars(self.best),
+                "last": vars(self.last),
+                "num_without_better": self.num_without_better,
+                "stopped_early": self.stopped_early,
+                "counts": self.counts,
+                "train_s": self.train_s,
+            },
+        )
+        self._last_checkpoint = self._clock()
+
+    def _resume(self) -> int | None:
+        loaded = load_checkpoint(self.run.scratch, model=self.run.model, optimiser=self.optimiser)
+        if loaded is None:
+            return None
+        progress, self.best_weights = loaded
+        self.step, self.kept_step = progress["step"], progress["kept_step"]
+        self.best, self.last = SelectionScore(**progress["best"]), SelectionScore(**progress["last"])
+        self.num_without_better, self.stopped_early = progress["num_without_better"], progress["stopped_early"]
+        self.counts, self.train_s = progress["counts"], progress["train_s"]
+        self.log.append(event="resumed", step=self.step)
+        return self.step
+
+    def _tell(self, loss: float) -> None:
+        done = self.step - self._first_step
+        elapsed = max(self._clock() - self._started, 1e-9)
+        rate = done / elapsed
+        self._report(
+            Progress(
+                step=self.step, num_steps=self.num_steps, loss=loss, rate=rate, remaining_s=(self.num_steps - self.step) / rate
+            )
+        )
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's random numbers follow from `seed` inside, and are as they were afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of dropout at one optimiser step: any step can be computed again without those before it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{step}".encode()).digest()[:8], "big") % 2**63

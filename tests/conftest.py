@@ -1,0 +1,28 @@
+"""What several tests need: where the mirror lies, and no hub by accident."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The mirror folder of real data sets and small real models; tests that use it skip where it is absent."""
+    folder = Path(os.environ.get("TUNESCOPE_MIRROR", _REPOSITORY.parent / "shared" / "mirror"))
+    if not (folder / "datasets").is_dir():
+        pytest.skip(f"no mirror folder at {folder}; set TUNESCOPE_MIRROR")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout: README, studies, pyproject.toml."""
+    return _REPOSITORY

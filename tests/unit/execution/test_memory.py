@@ -1,0 +1,27 @@
+"""Peak memory: of the job where the kernel lets the mark be set back, of the process elsewhere."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from tunescope.execution import memory
+from tunescope.execution.memory import PeakMemory
+
+
+def test_a_block_that_is_gone_still_counts():
+    measured = PeakMemory.begin()
+    before = measured.gib()
+    block = bytearray(b"x") * (128 * 2**20)
+    del block
+    if measured.covers == "process":
+        pytest.skip("the kernel does not let this process set its memory mark back")
+    assert measured.gib() - before == pytest.approx(0.125, abs=0.03)
+
+
+def test_where_the_mark_cannot_be_set_back_the_process_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "absent" / "clear_refs")
+    measured = PeakMemory.begin()
+    assert measured.covers == "process"
+    assert measured.gib() == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rel=0.01)

@@ -1,0 +1,126 @@
+"""Which jobs follow from a study, and which of them a change makes anew: exactly those below it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tunescope.study.load import parse_study
+from tunescope.study.plan import Plan, make_plan
+
+TEXT = """
+name: t
+base_model: org/decoder
+tasks: [mrpc, rte]
+methods:
+  full: {learning_rate: 1e-5}
+  lora: {rank: 8, learning_rate: 2e-4}
+seeds: [1, 2]
+"""
+
+
+def plan(*changes: str, text: str = TEXT) -> Plan:
+    study = parse_study(text, "t", changes)
+    return make_plan(study, {model.name: "encoder" not in model.name for model in study.base_models})
+
+
+def ids(one: Plan) -> dict[str, str]:
+    return {job.label: job.id for job in one.jobs}
+
+
+def changed_labels(*changes: str) -> set[str]:
+    before, after = ids(plan()), ids(plan(*changes))
+    assert before.keys() == after.keys()
+    return {label for label in before if before[label] != after[label]}
+
+
+def test_every_cell_has_a_training_and_an_evaluation() -> None:
+    made = plan()
+    assert len(made.runs) == 8
+    kinds = [job.kind for job in made.jobs]
+    assert kinds.count("train") == kinds.count("evaluate") == 8
+    assert kinds.count("baseline") == 2 * 4
+    assert len({job.id for job in made.jobs}) == len(made.jobs)
+
+
+def test_inputs_come_before_what_needs_them() -> None:
+    seen: set[str] = set()
+    for job in plan("methods.lora.rank={sweep: [4, 8]}").jobs:
+        assert all(needed.id in seen for needed in job.inputs.values())
+        seen.add(job.id)
+
+
+def test_an_encoder_has_no_zero_shot() -> None:
+    made = plan("base_model=org/encoder")
+    assert {cell.baseline for cell in made.baselines} == {"majority", "random", "reference"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["question=why", "tasks.0.description=x", "tasks.0.license=x", "compute.micro_batch_tokens=99", "logs=x", "tasks.0.references=[]"],
+)
+def test_what_does_not_bear_on_a_result_changes_no_run(change: str) -> None:
+    before, after = plan(), plan(change)
+    assert [run.evaluate.id for run in before.runs] == [run.evaluate.id for run in after.runs]
+
+
+def test_a_setting_changes_exactly_the_jobs_below_it() -> None:
+    assert changed_labels("methods.lora.rank=16") == {
+        f"{task}-lora-seed{seed}{end}" for task in ("mrpc", "rte") for seed in (1, 2) for end in ("", "-evaluate")
+    }
+    assert changed_labels("tasks.rte.max_report=100") == {
+        *(f"rte-{method}-seed{seed}-evaluate" for method in ("full", "lora") for seed in (1, 2)),
+        *(f"rte-{baseline}" for baseline in ("majority", "random", "reference", "zero_shot")),
+    }
+    assert changed_labels("overrides=[{tasks: [rte], methods: [full], training: {epochs: 9}}]") == {
+        f"rte-full-seed{seed}{end}" for seed in (1, 2) for end in ("", "-evaluate")
+    }
+    assert all("mrpc" in label for label in changed_labels("tasks.mrpc.max_length=64"))
+
+
+def test_the_files_bytes_are_part_of_identity() -> None:
+    text = TEXT.replace(
+        "[mrpc, rte]",
+        "[{name: mine, kind: classification, labels: [a, b], dataset: {files: {train: t.csv, validation: v.csv}}}]",
+    )
+    study = parse_study(text, "t")
+    one = make_plan(study, {"org/decoder": True}, {"t.csv": "1", "v.csv": "1"})
+    other = make_plan(study, {"org/decoder": True}, {"t.csv": "1", "v.csv": "2"})
+    assert [run.train.id for run in one.runs] == [run.train.id for run in other.runs]
+    assert not {run.evaluate.id for run in one.runs} & {run.evaluate.id for run in other.runs}
+
+
+def test_a_sweep_puts_its_trials_before_the_runs() -> None:
+    made = plan("methods.lora.learning_rate={sweep: [1e-4, 2e-4, 4e-4]}")
+    trials = [job for job in made.jobs if job.about.get("role") == "trial"]
+    assert len(trials) == 2 * 3
+    assert {job.config.model_dump()["training"]["learning_rate"] for job in trials} == {1e-4, 2e-4, 4e-4}
+    assert all(not job.config.model_dump()["keep_weights"] for job in trials)
+    run = next(run for run in made.runs if run.method == "lora")
+    assert set(run.train.inputs) == {"selected"}
+    assert set(run.train.inputs["selected"].inputs) == {"trial_0", "trial_1", "trial_2"}
+
+
+def test_representations_are_jobs_of_their_own() -> None:
+    made = plan("representations={num_examples: 5}")
+    assert [job.label for job in made.jobs if job.kind == "represent"] == ["mrpc-represent", "rte-represent"]
+
+
+def test_ten_thousand_jobs_are_planned_in_seconds() -> None:
+    began = time.perf_counter()
+    made = plan(f"seeds={list(range(1250))}")
+    assert len({job.id for job in made.jobs}) >= 10_000
+    assert time.perf_counter() - began < 30  # a guard against a quadratic planner; the figure stands in benchmarks/
+
+
+def test_planning_imports_no_deep_learning_library() -> None:
+    code = (
+        "import sys; from tunescope.study.load import parse_study; from tunescope.study.plan import make_plan;"
+        f"s = parse_study({TEXT!r}, 't'); p = make_plan(s, {{'org/decoder': True}}); [j.id for j in p.jobs];"
+        "print([m for m in ('torch', 'transformers', 'peft', 'datasets', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

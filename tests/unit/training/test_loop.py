@@ -1,0 +1,226 @@
+"""The loop: splitting changes nothing, resuming changes nothing, company changes nothing, and what goes wrong is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tunescope.errors import RunError
+from tunescope.study.settings import TrainingSettings
+from tunescope.training.loop import Run, SelectionScore, Trained, train
+from tunescope.training.metric_log import read_log
+
+NUM_ROWS = 37
+
+
+class _Net(nn.Module):
+    """Ten numbers in, dropout, two layers, one number out; enough for every rule of the loop."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.body = nn.Linear(10, 16)
+            self.norm = nn.LayerNorm(16)
+            self.drop = nn.Dropout(0.2)
+            self.head = nn.Linear(16, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.norm(torch.tanh(self.body(x))))).squeeze(-1)
+
+
+def make_run(scratch: Path, *, seed: int = 0, loss: Callable[[torch.Tensor], torch.Tensor] | None = None, **settings: Any) -> Run:
+    scratch.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(5)
+    x = torch.tensor(generator.normal(size=(NUM_ROWS, 10)), dtype=torch.float32)
+    y = x[:, 0] * 2 - x[:, 3]
+    model = _Net(seed)
+
+    def loss_sum(rows: np.ndarray) -> torch.Tensor:
+        errors = (model(x[rows]) - y[rows]) ** 2
+        return errors.sum() if loss is None else loss(errors)
+
+    def score() -> SelectionScore:
+        return SelectionScore(value=-float(((model(x) - y) ** 2).mean()))
+
+    defaults: dict[str, Any] = {"learning_rate": 1e-2, "batch_size": 8, "epochs": 4}
+    return Run(
+        model=model,
+        lengths=generator.integers(3, 40, size=NUM_ROWS),
+        loss_sum=loss_sum,
+        score=score,
+        settings=TrainingSettings.model_validate(defaults | settings),
+        seed=seed,
+        head_names=frozenset({"head.weight", "head.bias"}),
+        scratch=scratch,
+    )
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in run.model.named_parameters()}
+
+
+def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def train_one(run: Run, **options: Any) -> Trained:
+    return train([run], **{"micro_batch_tokens": 10_000, **options})[0]
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    run = make_run(tmp_path, epochs=40)
+    before = run.score().value
+    trained = train_one(run)
+    assert before is not None
+    assert trained.selection.value is not None
+    assert trained.selection.value > before / 4
+    assert trained.num_steps == trained.num_steps_planned == 40 * math.ceil(NUM_ROWS / 8)
+
+
+def test_the_gradient_does_not_depend_on_the_split(tmp_path: Path) -> None:
+    whole, split = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    for run in (whole, split):
+        run.model.drop.p = 0.0  # type: ignore[union-attr]
+    train_one(whole, micro_batch_tokens=100_000)
+    trained = train_one(split, micro_batch_tokens=40)
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(tensor, weights(split)[name], atol=1e-5, rtol=1e-5)
+    assert 0.0 <= trained.padding_share < 0.5
+
+
+class _StopError(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 5, 6, 11, 19])
+@pytest.mark.parametrize("checkpoint_every", [1, 3])
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, stop_at: int, checkpoint_every: int) -> None:
+    undisturbed = make_run(tmp_path / "a", keep="last")
+    train_one(undisturbed)
+
+    ticks = iter(range(10**9))
+
+    def die(progress: Any) -> None:
+        if progress.step == stop_at:
+            raise _StopError
+
+    killed = make_run(tmp_path / "b", keep="last")
+    with pytest.raises(_StopError):
+        train_one(killed, report=die, checkpoint_every_s=checkpoint_every * 3, clock=lambda: float(next(ticks)))
+    resumed = make_run(tmp_path / "b", keep="last")
+    trained = train_one(resumed)
+    assert_same_bits(weights(undisturbed), weights(resumed))
+    steps = [entry for entry in read_log(tmp_path / "b" / "log.jsonl") if entry["event"] == "step"]
+    assert [entry["step"] for entry in steps] == list(range(1, trained.num_steps + 1))
+    straight = [entry for entry in read_log(tmp_path / "a" / "log.jsonl") if entry["event"] == "step"]
+    assert [entry["loss"] for entry in steps] == [entry["loss"] for entry in straight]
+
+
+def test_resuming_keeps_the_best_weights_seen_before(tmp_path: Path) -> None:
+    def scripted(run: Run, values: list[float]) -> Run:
+        script = iter(values)
+        return Run(**{**vars(run), "score": lambda: SelectionScore(value=next(script))})
+
+    straight = scripted(make_run(tmp_path / "a"), [0.1, 0.9, 0.3, 0.2])
+    assert train_one(straight).kept_step == 10
+    ticks = iter(range(10**9))
+
+    def die(progress: Any) -> None:
+        if progress.step == 13:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train_one(scripted(make_run(tmp_path / "b"), [0.1, 0.9]), report=die, checkpoint_every_s=0.5, clock=lambda: float(next(ticks)))
+    resumed = scripted(make_run(tmp_path / "b"), [0.3, 0.2])
+    trained = train_one(resumed)
+    assert trained.kept_step == 10
+    assert trained.resumed_from == 13
+    assert_same_bits(weights(straight), weights(resumed))
+
+
+def test_a_checkpoint_cut_in_half_starts_the_run_over(tmp_path: Path) -> None:
+    undisturbed = make_run(tmp_path / "a")
+    train_one(undisturbed)
+    folder = tmp_path / "b"
+    ticks = iter(range(10**9))
+
+    def die(progress: Any) -> None:
+        if progress.step == 4:
+            raise _StopError
+
+    with pytest.raises(_StopError):
+        train_one(make_run(folder), report=die, checkpoint_every_s=0.5, clock=lambda: float(next(ticks)))
+    file = folder / "checkpoint.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    resumed = make_run(folder)
+    assert train_one(resumed).resumed_from is None
+    assert_same_bits(weights(undisturbed), weights(resumed))
+
+
+def test_runs_in_company_equal_runs_alone(tmp_path: Path) -> None:
+    alone = [make_run(tmp_path / f"alone{seed}", seed=seed, epochs=seed + 1) for seed in range(3)]
+    for run in alone:
+        train_one(run)
+    together = [make_run(tmp_path / f"together{seed}", seed=seed, epochs=seed + 1) for seed in range(3)]
+    train(together, micro_batch_tokens=10_000)
+    for one, other in zip(alone, together, strict=True):
+        assert_same_bits(weights(one), weights(other))
+
+
+def test_the_global_random_state_is_left_alone(tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    train_one(make_run(tmp_path))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
+    script = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    run = make_run(tmp_path, epochs=6, early_stopping_patience=2)
+    run = Run(**{**vars(run), "score": lambda: SelectionScore(value=next(script))})
+    trained = train_one(run)
+    assert trained.stopped_early
+    assert trained.selection.value == 0.5
+    assert trained.kept_step == 2 * math.ceil(NUM_ROWS / 8)
+    assert trained.num_steps == 4 * math.ceil(NUM_ROWS / 8)
+
+
+def test_scores_by_steps_and_at_the_end(tmp_path: Path) -> None:
+    train_one(make_run(tmp_path, epochs=2, evaluate_every=4))
+    scored = [entry["step"] for entry in read_log(tmp_path / "log.jsonl") if entry["event"] == "selection"]
+    assert scored == [4, 8, 10]
+
+
+def test_settings_in_force_are_read_back(tmp_path: Path) -> None:
+    trained = train_one(make_run(tmp_path, weight_decay=0.3, adam_beta2=0.95, warmup_share=0.25))
+    in_force = trained.in_force
+    decayed, plain = in_force["groups"]
+    assert decayed["weight_decay"] == 0.3
+    assert decayed["num_parameters"] == 10 * 16 + 16
+    assert plain["weight_decay"] == 0.0
+    assert plain["num_parameters"] == 16 + 16 + 16 + 1
+    assert decayed["betas"] == [0.9, 0.95]
+    assert in_force["num_warmup_steps"] == 5
+    assert in_force["dropout"] == [0.2]
+    assert in_force["dtypes"] == ["float32"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path, learning_rate=10.0, epochs=50, loss=lambda errors: torch.exp(errors * 50).sum())
+    with pytest.raises(RunError, match=r"is (inf|nan) at step \d+ of 250 \(step \d+ was the last good one\).*[Ll]ower learning_rate"):
+        train_one(run)
+
+
+def test_a_method_that_trains_nothing_is_an_error(tmp_path: Path) -> None:
+    run = make_run(tmp_path, loss=lambda errors: errors.sum() * 0.0)
+    with pytest.raises(RunError, match="none of the 4 tensors the method trains has a gradient"):
+        train_one(run)

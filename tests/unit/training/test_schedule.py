@@ -1,0 +1,29 @@
+"""Our learning-rate factors are those of Hugging Face's schedulers, step for step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import get_scheduler
+
+from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
+
+
+@pytest.mark.parametrize("num_warmup", [0, 1, 7])
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_equals_transformers(schedule: str, num_warmup: int) -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=1.0)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    scheduler = get_scheduler(name, optimiser, num_warmup_steps=num_warmup, num_training_steps=40)
+    for step in range(40):
+        ours = learning_rate_factor(step, num_steps=40, num_warmup=num_warmup, schedule=schedule)  # type: ignore[arg-type]
+        assert ours == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-12)
+        optimiser.step()
+        scheduler.step()
+
+
+def test_warm_up_is_rounded_up() -> None:
+    assert num_warmup_steps(50, 0.06) == 3
+    assert num_warmup_steps(51, 0.06) == 4
+    assert num_warmup_steps(51, 0.0) == 0
