@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunescope.analysis.collect import ResultRow, State, as_table, collect, collect_trials, state_of
-from tunescope.cost.architecture import KNOWN, Architecture, is_decoder_config, read_architecture
-from tunescope.cost.devices import DeviceProfile, device_named, this_machine
-from tunescope.errors import StoreError, TunescopeError
+from tunescope.errors import StoreError
 from tunescope.execution.events import OnEvent
 from tunescope.execution.executor import Executor
 from tunescope.execution.runner import Summary, run_plan
@@ -19,6 +17,7 @@ from tunescope.hub.source import Source
 from tunescope.store import Store
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
+from tunescope.study.known import architectures, decoders, expected_device, source_for
 from tunescope.study.load import load_study, read_study_text
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan, make_plan
@@ -72,7 +71,7 @@ def plan_study(
         TunescopeError: If the study is wrong, or a pin names a worker that is not there.
     """
     spec = load_study(study, changes)
-    plan = _estimated(spec, _source(study, mirror))
+    plan = _estimated(spec, source_for(study, mirror))
     return plan, place(plan, workers)
 
 
@@ -90,7 +89,7 @@ def run_study(
         TunescopeError: If study, data, models or store are not what they must be; nothing has been written then.
     """
     spec = load_study(study, changes)
-    source = _source(study, mirror)
+    source = source_for(study, mirror)
     plan = _plan(spec, source)
     there = Store.open(store, create=False) if store.exists() else None
     if there is None or any(there.artifact(job.kind, job.id) is None for job in plan.jobs):
@@ -141,7 +140,9 @@ def study_results(
     return collect_trials(plan, kept) if trials else collect(plan, kept)
 
 
-def load_results(study: Path | str, store: Path | str = DEFAULT_STORE, mirror: Path | str | None = None) -> pd.DataFrame:
+def load_results(
+    study: Path | str, store: Path | str = DEFAULT_STORE, mirror: Path | str | None = None
+) -> pd.DataFrame:
     """`study_results` as a pandas DataFrame."""
     rows = study_results(Path(study), store=Path(store), mirror=None if mirror is None else Path(mirror))
     frame: pd.DataFrame = as_table(rows).to_pandas()
@@ -151,39 +152,6 @@ def load_results(study: Path | str, store: Path | str = DEFAULT_STORE, mirror: P
 def forget(prefix: str, *, store: Path = DEFAULT_STORE) -> list[str]:
     """Deletes the one artifact whose id starts with `prefix`, so that the next run makes it anew."""
     return Store.open(store, create=False).forget(prefix)
-
-
-def architectures(study: StudySpec, source: Source) -> dict[str, Architecture | None]:
-    """The architecture of each base model, from its config where it is at hand, else as known by name, else None."""
-    found: dict[str, Architecture | None] = {}
-    for model in study.base_models:
-        config = source.local_config(model.name, model.revision)
-        found[model.name] = KNOWN.get(model.name) if config is None else read_architecture(config)
-    return found
-
-
-def decoders(study: StudySpec, source: Source) -> Mapping[str, bool]:
-    """Whether each base model is a decoder; one that nobody knows yet is taken for one."""
-    found: dict[str, bool] = {}
-    for model in study.base_models:
-        config = source.local_config(model.name, model.revision)
-        if config is None and model.name in KNOWN:
-            found[model.name] = KNOWN[model.name].is_decoder
-        else:
-            found[model.name] = config is None or is_decoder_config(config)
-    return found
-
-
-def expected_device(study: StudySpec) -> DeviceProfile:
-    """The device that predictions are for: the one the study names, else this machine."""
-    asked = study.compute.expected_device
-    return this_machine() if asked is None else device_named(asked.name, memory_gib=asked.memory_gib)
-
-
-def _source(study: Path, mirror: Path | None) -> Source:
-    if mirror is not None and not mirror.is_dir():
-        raise TunescopeError(f"--mirror {mirror}: no such folder. It holds datasets/<repo id>/ and models/<repo id>/.")
-    return Source(mirror=mirror, study_folder=study.resolve().parent)
 
 
 def _plan(spec: StudySpec, source: Source) -> Plan:
@@ -198,8 +166,10 @@ def _estimated(spec: StudySpec, source: Source) -> Plan:
 def _stored(study: Path, store: Path, mirror: Path | None, changes: Sequence[str]) -> tuple[Plan, Store]:
     spec = load_study(study, changes)
     if not store.exists():
-        raise StoreError(f"no store at {store}: nothing has run yet. `tunescope run {study} --store {store}` makes one.")
-    return _plan(spec, _source(study, mirror)), Store.open(store, create=False)
+        raise StoreError(
+            f"no store at {store}: nothing has run yet. `tunescope run {study} --store {store}` makes one."
+        )
+    return _plan(spec, source_for(study, mirror)), Store.open(store, create=False)
 
 
 def _executor(store: Store, spec: StudySpec, source: Source) -> Executor:

@@ -89,12 +89,14 @@ def _check(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.report.plan import plan_summary
+    from tunescope.study.known import expected_device
 
     plan, placement = api.plan_study(
         arguments.study, mirror=arguments.mirror, changes=arguments.changes, workers=arguments.workers
     )
-    device = api.expected_device(plan.study).description
-    _console().print(plan_summary(plan, placement, device=device, every_job=arguments.jobs))
+    device = expected_device(plan.study)
+    named = f"{device.name}, {device.memory_gib:.1f} GiB"
+    _console().print(plan_summary(plan, placement, device=named, every_job=arguments.jobs))
     return 0
 
 
@@ -206,22 +208,49 @@ def _parser() -> argparse.ArgumentParser:
 
     study = argparse.ArgumentParser(add_help=False)
     study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
-    study.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR", help="where results are kept (default: %(default)s)")
-    study.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/")
-    study.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE", help="change a field of the study, such as training.epochs=1; repeatable")
-    study.add_argument("--workers", type=_workers, default=1, metavar="N", help="workers to place the jobs on, in plan and check (default: 1)")
+    study.add_argument(
+        "--store",
+        type=Path,
+        default=_DEFAULT_STORE,
+        metavar="DIR",
+        help="where results are kept (default: %(default)s)",
+    )
+    study.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/"
+    )
+    study.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="change a field of the study, such as training.epochs=1; repeatable",
+    )
+    study.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="workers to place the jobs on, in plan and check (default: 1)",
+    )
 
-    run = _add(commands, "run", _run, "check, plan, run what is missing, and show the results; run again to resume", study)
+    run = _add(
+        commands, "run", _run, "check, plan, run what is missing, and show the results; run again to resume", study
+    )
     run.add_argument("--dry-run", action="store_true", help="only show the plan")
     run.add_argument("--jobs", action="store_true", help=argparse.SUPPRESS)
-    check = _add(commands, "check", _check, "find faults before hours are spent; exit 1 and a list if there are any", study)
+    check = _add(
+        commands, "check", _check, "find faults before hours are spent; exit 1 and a list if there are any", study
+    )
     check.add_argument("--deep", action="store_true", help="also overfit ten examples with every method")
     check.add_argument("--format", choices=("table", "json"), default="table")
     plan = _add(commands, "plan", _plan, "the jobs, their predicted time, memory and disk, and who runs what", study)
     plan.add_argument("--jobs", action="store_true", help="list every job, however many")
     _add(commands, "status", _status, "done, failed and left; every failure with its reason", study)
     results = _add(commands, "results", _results, "the result table; tidy rows with --format", study)
-    results.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table", help="json is one object a line")
+    results.add_argument(
+        "--format", choices=("table", "csv", "json", "parquet"), default="table", help="json is one object a line"
+    )
     results.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
     results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     listing = _add(commands, "list", _list, "the tasks, methods or metrics there are")

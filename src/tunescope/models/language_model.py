@@ -7,6 +7,7 @@ from typing import Any
 
 from tunescope.errors import ModelError
 from tunescope.models.base import BaseModelSpec
+from tunescope.models.network import quiet
 
 
 def load_language_model(spec: BaseModelSpec, folder: Path) -> Any:
@@ -18,14 +19,15 @@ def load_language_model(spec: BaseModelSpec, folder: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype="float32",
-            use_safetensors=True,
-            output_loading_info=True,
-            local_files_only=True,
-            trust_remote_code=spec.trust_remote_code,
-        )
+        with quiet():
+            model, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype="float32",
+                use_safetensors=True,
+                output_loading_info=True,
+                local_files_only=True,
+                trust_remote_code=spec.trust_remote_code,
+            )
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"base model '{spec.name}' cannot be loaded as a causal language model: {reason}") from error

@@ -31,7 +31,9 @@ from tunescope.tasks.scores import SCORES
 from tunescope.tasks.spec import TaskSpec
 
 
-def run(config: BaselineConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext) -> dict[str, Any]:
+def run(
+    config: BaselineConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
+) -> dict[str, Any]:
     """Writes `metrics.json`, and predictions where there are some of interest."""
     steps = {"majority": _majority, "random": _random, "reference": _reference, "zero_shot": _zero_shot}
     return steps[config.baseline](config, out, context)

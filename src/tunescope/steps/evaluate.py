@@ -49,7 +49,9 @@ def run(
         threshold = json.loads((inputs["run"] / SELECTION_NAME).read_text(encoding="utf-8"))["threshold"]
     scores = score(task, data.report, predictions, threshold)
     write_scores(out, scores, {"split": task.report_split, "threshold": threshold})
-    pq.write_table(prediction_table(task, data.report, predictions, threshold), out / PREDICTIONS_NAME, compression="zstd")
+    pq.write_table(
+        prediction_table(task, data.report, predictions, threshold), out / PREDICTIONS_NAME, compression="zstd"
+    )
     return {
         "scores": scores.values,
         "num_examples": scores.num_examples,

@@ -13,7 +13,9 @@ from tunescope.steps.train import SELECTION_NAME
 from tunescope.study.configs import SelectConfig
 
 
-def run(config: SelectConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext) -> dict[str, Any]:
+def run(
+    config: SelectConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
+) -> dict[str, Any]:
     """Writes `selected.json`: the values of the best trial, the first of equals, and every trial's score.
 
     Raises:

@@ -36,7 +36,9 @@ SELECTION_NAME = "selection.json"
 """What the selection rows said of the kept weights: score, and for question answering the no-answer threshold."""
 
 
-def run(config: TrainConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext) -> dict[str, Any]:
+def run(
+    config: TrainConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
+) -> dict[str, Any]:
     """Trains, and writes the tuned weights, the metric log and the selection rows' verdict.
 
     Returns:
@@ -98,7 +100,9 @@ def run(config: TrainConfig, inputs: Mapping[str, Path], out: Path, scratch: Pat
         "truncation": {part: asdict(rows.truncation) for part, rows in encoded.items()},
         "num_examples": {"train": len(data.train.ids), "selection": len(data.selection.ids)},
         "data_fingerprint": data.fingerprint,
-        "model_fingerprint": weights_fingerprint(context.source.model_folder(config.base_model.name, config.base_model.revision)),
+        "model_fingerprint": weights_fingerprint(
+            context.source.model_folder(config.base_model.name, config.base_model.revision)
+        ),
         "num_steps": trained.num_steps,
         "num_steps_planned": trained.num_steps_planned,
         "stopped_early": trained.stopped_early,
@@ -194,5 +198,5 @@ def weights_sha256(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, parameter in sorted(trainable(model).items()):
         digest.update(name.encode())
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
 from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
@@ -25,7 +25,7 @@ class TrainConfig(StepConfig):
     method: SerializeAsAny[Method]
     training: TrainingSettings
     seed: int
-    files_sha256: dict[str, str] = {}
+    files_sha256: dict[str, str] = Field(default_factory=dict)
     """Split -> SHA-256 of its file, where the task's rows lie in files of the study's own."""
     keep_weights: bool = True
     """False for a sweep's trials: their score is kept, their weights are not."""
@@ -47,7 +47,7 @@ class EvaluateConfig(StepConfig):
     version: Literal[1] = 1
     base_model: BaseModelSpec
     task: TaskSpec
-    files_sha256: dict[str, str] = {}
+    files_sha256: dict[str, str] = Field(default_factory=dict)
     precision: Literal["fp32", "bf16"] = "fp32"
     """As the run was trained."""
 
@@ -59,7 +59,7 @@ class BaselineConfig(StepConfig):
     version: Literal[1] = 1
     baseline: BaselineName
     task: TaskSpec
-    files_sha256: dict[str, str] = {}
+    files_sha256: dict[str, str] = Field(default_factory=dict)
     base_model: BaseModelSpec | None = None
     """For `zero_shot` alone."""
     seeds: tuple[int, ...] = ()
@@ -73,7 +73,7 @@ class RepresentConfig(StepConfig):
     version: Literal[1] = 1
     base_model: BaseModelSpec
     task: TaskSpec
-    files_sha256: dict[str, str] = {}
+    files_sha256: dict[str, str] = Field(default_factory=dict)
     num_examples: int
     """At most so many of the report rows, chosen by row hash."""
     pooling: tuple[Literal["last_token", "mean", "first_token"], ...]

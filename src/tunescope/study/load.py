@@ -42,7 +42,9 @@ def read_study_text(path: Path) -> str:
     """
     try:
         if path.stat().st_size > _MAX_STUDY_BYTES:
-            raise StudyError([f"{path}: larger than {_MAX_STUDY_BYTES:,} bytes; a study is a short text. Is it the right file?"])
+            raise StudyError(
+                [f"{path}: larger than {_MAX_STUDY_BYTES:,} bytes; a study is a short text. Is it the right file?"]
+            )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise StudyError([f"{path}: no such file. `tunescope init` writes a study to start from."]) from error
@@ -58,7 +60,9 @@ def parse_study(text: str, where: str, changes: Sequence[str] = ()) -> StudySpec
     """As `load_study`, from a text; `where` names it in errors."""
     raw = parse_yaml(text, where)
     if not isinstance(raw, dict):
-        raise StudyError([f"{where}: a study is a map with keys such as name, base_model, tasks, methods; got {shown(raw)}"])
+        raise StudyError(
+            [f"{where}: a study is a map with keys such as name, base_model, tasks, methods; got {shown(raw)}"]
+        )
     for change in changes:
         _apply(raw, change)
     problems: list[str] = []
@@ -68,8 +72,8 @@ def parse_study(text: str, where: str, changes: Sequence[str] = ()) -> StudySpec
     return study
 
 
-def _study(raw: dict[str, Any], problems: list[str]) -> StudySpec | None:
-    values = dict(raw)
+def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
+    values: dict[Any, Any] = dict(raw)
     for key in [key for key in values if not isinstance(key, str)]:
         problems.append(f"the key {shown(key)} must be a word")
         del values[key]
@@ -78,7 +82,9 @@ def _study(raw: dict[str, Any], problems: list[str]) -> StudySpec | None:
             problems.append("give base_model, or base_models with a list, not both")
         values["base_models"] = [values.pop("base_model")]
     if isinstance(values.get("base_models"), list):
-        values["base_models"] = [{"name": entry} if isinstance(entry, str) else entry for entry in values["base_models"]]
+        values["base_models"] = [
+            {"name": entry} if isinstance(entry, str) else entry for entry in values["base_models"]
+        ]
     tasks = _tasks(values.get("tasks"), problems) if "tasks" in values else None
     methods = _methods(values.get("methods"), problems) if "methods" in values else None
     for key, entries in (("tasks", tasks), ("methods", methods)):
@@ -105,7 +111,7 @@ def _tasks(raw: Any, problems: list[str]) -> list[Any] | None:
     for index, entry in enumerate(raw):
         at = join("tasks", index)
         filled = _task(entry, at, problems)
-        task = None if filled is None else checked(TaskSpec, filled, at, problems)  # type: ignore[arg-type]
+        task = None if filled is None else checked(TaskSpec, filled, at, problems)
         if task is not None:
             tasks.append(task)
     return tasks if len(tasks) == len(raw) else None
@@ -162,9 +168,13 @@ def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
         elif key in _TRAINING_FIELDS:
             training[key] = value
         else:
-            problems.append(unknown_field(join(at, str(key)), str(key), model.__name__, [*model.model_fields, *_TRAINING_FIELDS]))
+            problems.append(
+                unknown_field(join(at, str(key)), str(key), model.__name__, [*model.model_fields, *_TRAINING_FIELDS])
+            )
     first = {key: values[0] for key, values in sweep.items()}
-    method = checked(model, own | {key: value for key, value in first.items() if key in model.model_fields}, at, problems)
+    method = checked(
+        model, own | {key: value for key, value in first.items() if key in model.model_fields}, at, problems
+    )
     _check_training(training, at, problems)
     for key, options in sweep.items():
         if key in _NOT_SWEPT:
@@ -176,12 +186,13 @@ def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
             elif key in _TRAINING_FIELDS:
                 _check_training({key: option}, place, problems)
             else:
-                problems.append(unknown_field(join(at, key), key, model.__name__, [*model.model_fields, *_TRAINING_FIELDS]))
+                problems.append(
+                    unknown_field(join(at, key), key, model.__name__, [*model.model_fields, *_TRAINING_FIELDS])
+                )
                 break
     if method is None:
         return None
-    entry = checked(MethodEntry, {"name": name, "method": method, "training": training, "sweep": sweep}, at, problems)
-    return entry
+    return checked(MethodEntry, {"name": name, "method": method, "training": training, "sweep": sweep}, at, problems)
 
 
 def _sweeps(fixed: dict[str, Any], at: str, problems: list[str]) -> dict[str, tuple[Any, ...]]:
@@ -212,17 +223,22 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
     tasks = [task.name for task in study.tasks]
     methods = [entry.name for entry in study.methods]
     models = [model.name for model in study.base_models]
-    for what, names in (("tasks", tasks), ("base_models", models), ("seeds", study.seeds)):
-        for double in sorted({name for name in names if names.count(name) > 1}, key=str):
+    named: dict[str, list[str]] = {"tasks": tasks, "base_models": models, "seeds": [str(seed) for seed in study.seeds]}
+    for what, names in named.items():
+        for double in sorted({name for name in names if names.count(name) > 1}):
             problems.append(f"{what} names {double} twice. Each result needs a name of its own: drop one, or rename it")
     for task in study.tasks:
         for metric in task.metrics:
             score = SCORES.get(metric)
             if score is None or task.kind not in score.kinds:
                 fitting = [name for name, candidate in SCORES.items() if task.kind in candidate.kinds]
-                problems.append(f"tasks.{task.name}.metrics: no score '{metric}' for {task.kind}. {did_you_mean(metric, fitting)}")
+                problems.append(
+                    f"tasks.{task.name}.metrics: no score '{metric}' for {task.kind}. {did_you_mean(metric, fitting)}"
+                )
         if task.kind == "classification" and "f1" in task.metrics and len(task.labels) != 2:
-            problems.append(f"tasks.{task.name}.metrics: f1 is for two labels, the task has {len(task.labels)}. Use macro_f1")
+            problems.append(
+                f"tasks.{task.name}.metrics: f1 is for two labels, the task has {len(task.labels)}. Use macro_f1"
+            )
     swept = {entry.name: set(entry.sweep) for entry in study.methods}
     for index, override in enumerate(study.overrides):
         at = join("overrides", index)
@@ -232,7 +248,9 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
         _check_training(override.training, join(at, "training"), problems)
         for name in methods if override.methods is None else override.methods:
             for field in sorted(swept.get(name, set()) & set(override.training)):
-                problems.append(f"{join(at, 'training', field)}: method {name} sweeps {field}; an override would undo it. Drop one")
+                problems.append(
+                    f"{join(at, 'training', field)}: method {name} sweeps {field}; an override would undo it. Drop one"
+                )
     for index, pin in enumerate(study.placement):
         _names(join("placement", index, "tasks"), pin.tasks, tasks, problems)
     for index, band in enumerate(study.expected):
@@ -287,7 +305,9 @@ def _apply(raw: dict[str, Any], change: str) -> None:
                     target[key] = {"name": target[key]}
                 target = target[key]
         else:
-            raise StudyError([f"--set {change}: {'.'.join(keys[:position])} is {shown(target)}; it has no field '{key}'"])
+            raise StudyError(
+                [f"--set {change}: {'.'.join(keys[:position])} is {shown(target)}; it has no field '{key}'"]
+            )
 
 
 def _list_index(items: list[Any], key: str, change: str) -> int:

@@ -90,7 +90,11 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
 def _run_cells(
     study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry, hashes: Mapping[str, str]
 ) -> Iterator[RunCell]:
-    label = f"{short_name(model.name)}-{task.name}-{entry.name}" if len(study.base_models) > 1 else f"{task.name}-{entry.name}"
+    label = (
+        f"{short_name(model.name)}-{task.name}-{entry.name}"
+        if len(study.base_models) > 1
+        else f"{task.name}-{entry.name}"
+    )
     about = {"base_model": model.name, "task": task.name, "method": entry.name}
     trained_on, reported = as_trained_on(task), as_reported(task)
 
@@ -111,10 +115,14 @@ def _run_cells(
     if entry.sweep:
         grid = tuple(entry.grid())
         trials = {
-            f"trial_{number}": training(entry.with_values(values), study.sweep.seed, f"{label}-trial{number}", {}, "trial")
+            f"trial_{number}": training(
+                entry.with_values(values), study.sweep.seed, f"{label}-trial{number}", {}, "trial"
+            )
             for number, values in enumerate(grid)
         }
-        inputs = {"selected": Job(label=f"{label}-select", config=SelectConfig(trials=grid), inputs=trials, about=about)}
+        inputs = {
+            "selected": Job(label=f"{label}-select", config=SelectConfig(trials=grid), inputs=trials, about=about)
+        }
     first = entry.with_values(next(entry.grid()))
     precision = study.settings(model, task, first).precision
     evaluation = EvaluateConfig(
@@ -153,7 +161,9 @@ def _baseline_cells(
                 about: dict[str, str | int] = {"task": task.name, "baseline": baseline}
                 if name is not None:
                     about["base_model"] = name
-                yield BaselineCell(base_model=name, task=task, baseline=baseline, job=Job(label=label, config=config, about=about))
+                yield BaselineCell(
+                    base_model=name, task=task, baseline=baseline, job=Job(label=label, config=config, about=about)
+                )
 
 
 def applies(baseline: BaselineName, task: TaskSpec) -> bool:
@@ -178,7 +188,11 @@ def _represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> Iterator[Job
                 num_examples=asked.num_examples,
                 pooling=asked.pooling,
             )
-            label = f"{short_name(model.name)}-{task.name}-represent" if len(study.base_models) > 1 else f"{task.name}-represent"
+            label = (
+                f"{short_name(model.name)}-{task.name}-represent"
+                if len(study.base_models) > 1
+                else f"{task.name}-represent"
+            )
             yield Job(label=label, config=config, about={"base_model": model.name, "task": task.name})
 
 

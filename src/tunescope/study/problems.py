@@ -17,7 +17,7 @@ M = TypeVar("M")
 _MAX_SHOWN = 60
 
 
-def checked(kind: type[M], value: Any, at: str, problems: list[str]) -> M | None:
+def checked(kind: type[M] | Any, value: Any, at: str, problems: list[str]) -> M | Any | None:
     """`value` as a `kind`, or None with every complaint appended to `problems`."""
     try:
         return TypeAdapter(kind).validate_python(value)
@@ -32,10 +32,8 @@ def checked(kind: type[M], value: Any, at: str, problems: list[str]) -> M | None
 def join(at: str, *parts: str | int) -> str:
     """A place inside a study: `tasks[2].max_length`."""
     for part in parts:
-        if isinstance(part, int):
-            at = f"{at}[{part}]"
-        else:
-            at = f"{at}.{part}" if at else part
+        named = f"{at}.{part}" if at else str(part)
+        at = f"{at}[{part}]" if isinstance(part, int) else named
     return at
 
 
@@ -65,7 +63,9 @@ def _in_words(kind: Any, complaint: ErrorDetails, at: str) -> str:
     found = complaint["input"]
     match complaint["type"]:
         case "extra_forbidden":
-            return unknown_field(place, str(path[-1]), owner.__name__ if owner else "it", list(owner.model_fields) if owner else [])
+            return unknown_field(
+                place, str(path[-1]), owner.__name__ if owner else "it", list(owner.model_fields) if owner else []
+            )
         case "missing":
             field = owner.model_fields.get(str(path[-1])) if owner else None
             purpose = f": {field.description}" if field is not None and field.description else ""
@@ -83,7 +83,9 @@ def _in_words(kind: Any, complaint: ErrorDetails, at: str) -> str:
         case "string_pattern_mismatch":
             return f"{place} must be a name of letters, digits, '.', '_' and '-', 64 at most, got {shown(found)}"
         case "value_error":
-            return f"{place}: {str(complaint['msg']).removeprefix('Value error, ')}" + ("" if isinstance(found, Mapping) else f", got {shown(found)}")
+            return f"{place}: {str(complaint['msg']).removeprefix('Value error, ')}" + (
+                "" if isinstance(found, Mapping) else f", got {shown(found)}"
+            )
         case "union_tag_not_found":
             return f"{place}.kind is missing: one of {complaint['ctx']['discriminator']} classification, regression, question_answering"
         case _:
@@ -94,7 +96,15 @@ def _in_words(kind: Any, complaint: ErrorDetails, at: str) -> str:
 
 
 def _kind_of(value: Any) -> str:
-    names = {list: "a list", tuple: "a list", dict: "a map", str: "the text", int: "the number", float: "the number", bool: "the value"}
+    names = {
+        list: "a list",
+        tuple: "a list",
+        dict: "a map",
+        str: "the text",
+        int: "the number",
+        float: "the number",
+        bool: "the value",
+    }
     return "nothing," if value is None else names.get(type(value), type(value).__name__)
 
 

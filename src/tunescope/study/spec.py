@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from tunescope.fields import Count, Frozen, Share, Slug
+from tunescope.fields import Count, Frozen, Slug
 from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.settings import TrainingSettings
@@ -23,9 +23,9 @@ class MethodEntry(Frozen):
 
     name: Slug
     method: SerializeAsAny[Method]
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     """Training settings that differ from the study's, in force for this method alone."""
-    sweep: dict[str, tuple[Any, ...]] = {}
+    sweep: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """Field of the method or of its training -> values to choose from on the selection rows."""
 
     def grid(self) -> Iterator[dict[str, Any]]:

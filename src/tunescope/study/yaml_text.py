@@ -15,7 +15,9 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
@@ -36,7 +38,10 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = Fal
         if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key_node.value}' stands twice (first on line {seen[key_node.value]})", key_node.start_mark
+                    None,
+                    None,
+                    f"key '{key_node.value}' stands twice (first on line {seen[key_node.value]})",
+                    key_node.start_mark,
                 )
             seen[key_node.value] = key_node.start_mark.line + 1
     loader.flatten_mapping(node)
@@ -54,11 +59,13 @@ def parse_yaml(text: str, where: str) -> Any:
         StudyError: If it is not YAML, or a key stands twice; names the line.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise StudyError([f"{where}{line}: not YAML: {error.problem or error.context}. Check indentation, quotes and colons."]) from error
+        raise StudyError(
+            [f"{where}{line}: not YAML: {error.problem or error.context}. Check indentation, quotes and colons."]
+        ) from error
     except yaml.YAMLError as error:
         raise StudyError([f"{where}: not YAML: {error}"]) from error
     except (RecursionError, ValueError) as error:

@@ -109,12 +109,18 @@ def test_sweeps_are_taken_out_of_their_fields() -> None:
         ("methods={}", "methods must not be empty: give at least 1, got []"),
         ("name=../x", "name must be a name of letters, digits, '.', '_' and '-', 64 at most, got '../x'"),
         ("name=a..b", "name: must not contain '..', got 'a..b'"),
-        ("tasks.mrpc.metrics=[acuracy]", "tasks.mrpc.metrics: no score 'acuracy' for classification. Did you mean 'accuracy'?"),
+        (
+            "tasks.mrpc.metrics=[acuracy]",
+            "tasks.mrpc.metrics: no score 'acuracy' for classification. Did you mean 'accuracy'?",
+        ),
         ("tasks.0.prompt='{sentence1}'", "tasks[0]: prompt must show exactly the columns ['sentence1', 'sentence2']"),
         ("tasks.0.report_split=train", "tasks[0]: train_split and report_split are both 'train'; they must differ"),
         ("placement=[{worker: 0, tasks: [rte]}]", "placement[0].worker must be greater than or equal to 1, got 0"),
         ("placement=[{worker: 1, tasks: [x]}]", "placement[0].tasks: 'x' is not in this study. Known: mrpc, rte."),
-        ("expected=[{task: rte, method: full, metric: accuracy, low: 2, high: 1}]", "expected[0]: low 2.0 is above high 1.0"),
+        (
+            "expected=[{task: rte, method: full, metric: accuracy, low: 2, high: 1}]",
+            "expected[0]: low 2.0 is above high 1.0",
+        ),
         ("methods.lora.rank={sweep: [8]}", "methods.lora.rank.sweep must be a list of two values or more"),
         ("methods.lora.rank={sweep: [8, 8]}", "methods.lora.rank.sweep holds a value twice: [8, 8]"),
         ("methods.lora.rank={sweep: [8, x]}", "methods.lora.rank.sweep[1].rank must be a whole number, got 'x'"),
@@ -138,7 +144,9 @@ def test_all_mistakes_come_together() -> None:
 
 
 def test_an_override_that_would_undo_a_sweep() -> None:
-    found = problems("methods.lora.learning_rate={sweep: [1e-4, 2e-4]}", "overrides=[{training: {learning_rate: 1e-3}}]")
+    found = problems(
+        "methods.lora.learning_rate={sweep: [1e-4, 2e-4]}", "overrides=[{training: {learning_rate: 1e-3}}]"
+    )
     assert found == [
         "study.yaml: overrides[0].training.learning_rate: method lora sweeps learning_rate; an override would undo it. Drop one"
     ]

@@ -60,7 +60,14 @@ def test_an_encoder_has_no_zero_shot() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["question=why", "tasks.0.description=x", "tasks.0.license=x", "compute.micro_batch_tokens=99", "logs=x", "tasks.0.references=[]"],
+    [
+        "question=why",
+        "tasks.0.description=x",
+        "tasks.0.license=x",
+        "compute.micro_batch_tokens=99",
+        "logs=x",
+        "tasks.0.references=[]",
+    ],
 )
 def test_what_does_not_bear_on_a_result_changes_no_run(change: str) -> None:
     before, after = plan(), plan(change)

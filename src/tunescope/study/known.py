@@ -1,0 +1,62 @@
+"""What is known of a study's models and machines before a weight is read: what a plan and its estimates rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tunescope.cost.architecture import KNOWN, Architecture, is_decoder_config, read_architecture
+from tunescope.cost.devices import DEVICES, DeviceProfile, this_machine
+from tunescope.errors import StudyError, TunescopeError, did_you_mean
+from tunescope.hub.source import Source
+from tunescope.study.spec import StudySpec
+
+
+def source_for(study: Path, mirror: Path | None) -> Source:
+    """Where a study file's data sets and models come from.
+
+    Raises:
+        TunescopeError: If a mirror is named that is not there.
+    """
+    if mirror is not None and not mirror.is_dir():
+        raise TunescopeError(f"--mirror {mirror}: no such folder. It holds datasets/<repo id>/ and models/<repo id>/.")
+    return Source(mirror=mirror, study_folder=study.resolve().parent)
+
+
+def architectures(study: StudySpec, source: Source) -> dict[str, Architecture | None]:
+    """The architecture of each base model, from its config where it is at hand, else as known by name, else None."""
+    found: dict[str, Architecture | None] = {}
+    for model in study.base_models:
+        config = source.local_config(model.name, model.revision)
+        found[model.name] = KNOWN.get(model.name) if config is None else read_architecture(config)
+    return found
+
+
+def decoders(study: StudySpec, source: Source) -> Mapping[str, bool]:
+    """Whether each base model is a decoder; one that nobody knows yet is taken for one."""
+    found: dict[str, bool] = {}
+    for model in study.base_models:
+        config = source.local_config(model.name, model.revision)
+        if config is None and model.name in KNOWN:
+            found[model.name] = KNOWN[model.name].is_decoder
+        else:
+            found[model.name] = config is None or is_decoder_config(config)
+    return found
+
+
+def expected_device(study: StudySpec) -> DeviceProfile:
+    """The device that predictions are for: the one the study names, else this machine.
+
+    Raises:
+        StudyError: If nobody knows the named device.
+    """
+    asked = study.compute.expected_device
+    if asked is None:
+        return this_machine(use_gpu=study.compute.device != "cpu")
+    if asked.name not in DEVICES and asked.name != "cpu":
+        raise StudyError(
+            [f"compute.expected_device.name: unknown device '{asked.name}'. {did_you_mean(asked.name, DEVICES)}"]
+        )
+    known = this_machine(use_gpu=False) if asked.name == "cpu" else DEVICES[asked.name]
+    return known if asked.memory_gib is None else replace(known, memory_gib=asked.memory_gib)
