@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +14,5 @@ __all__ = ["load_results", "plan_study", "run_study", "study_results", "study_st
 def __getattr__(name: str) -> Any:
     # The functions are found on first use, so that `tunescope --help` does not wait for what they need.
     if name in __all__:
-        from tunescope import api
-
-        return getattr(api, name)
+        return getattr(importlib.import_module("tunescope.api"), name)
     raise AttributeError(f"module 'tunescope' has no attribute '{name}'")

@@ -25,7 +25,12 @@ class Frozen(BaseModel):
         if isinstance(values, dict):
             for name, value in values.items():
                 field = cls.model_fields.get(name)
-                if isinstance(value, bool) and field is not None and "bool" not in str(field.annotation) and "Any" not in str(field.annotation):
+                if (
+                    isinstance(value, bool)
+                    and field is not None
+                    and "bool" not in str(field.annotation)
+                    and "Any" not in str(field.annotation)
+                ):
                     raise ValueError(f"'{name}' must not be {str(value).lower()}")
         return values
 

@@ -159,7 +159,13 @@ def _baseline_rows(plan: Plan, cell: BaselineCell, store: Store) -> list[ResultR
     state, reason = state_of(cell.job, store)
     content = _metrics(cell.job, store) if state == "done" else {}
     facts = store.record(cell.job.kind, cell.job.id).facts if state == "done" else {}
-    common: dict[str, Any] = {"about": cell.job.about, "kind": "baseline", "state": state, "facts": facts, "job": cell.job}
+    common: dict[str, Any] = {
+        "about": cell.job.about,
+        "kind": "baseline",
+        "state": state,
+        "facts": facts,
+        "job": cell.job,
+    }
     if cell.baseline == "reference":
         return [
             _row(
@@ -182,7 +188,8 @@ def _baseline_rows(plan: Plan, cell: BaselineCell, store: Store) -> list[ResultR
             metric=metric,
             value=content.get("scores", {}).get(metric),
             num_examples=content.get("num_examples"),
-            reason=reason or content.get("undefined", {}).get(metric, "expectation" if cell.baseline == "random" else ""),
+            reason=reason
+            or content.get("undefined", {}).get(metric, "expectation" if cell.baseline == "random" else ""),
             **common,
         )
         for metric in cell.task.metrics

@@ -13,7 +13,9 @@ from tunescope.models.padding import pad_batch
 from tunescope.tasks.encode import Encoded
 
 
-def network_inputs(encoded: Encoded, rows: np.ndarray, network: Network, device: torch.device) -> dict[str, torch.Tensor]:
+def network_inputs(
+    encoded: Encoded, rows: np.ndarray, network: Network, device: torch.device
+) -> dict[str, torch.Tensor]:
     """The keyword arguments of the network's forward pass for some rows, padded to the longest of them."""
     ids = [encoded.input_ids[row] for row in rows]
     types = None if encoded.token_types is None else [encoded.token_types[row] for row in rows]

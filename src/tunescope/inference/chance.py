@@ -106,7 +106,10 @@ def expected_answer_scores(task: QuestionAnswering, examples: Examples) -> dict[
     exact_array, f1_array = np.array(exact), np.array(f1)
     known = {"squad_exact": float(exact_array.mean()), "squad_f1": float(f1_array.mean())}
     if mask.any():
-        known |= {"squad_has_answer_exact": float(exact_array[mask].mean()), "squad_has_answer_f1": float(f1_array[mask].mean())}
+        known |= {
+            "squad_has_answer_exact": float(exact_array[mask].mean()),
+            "squad_has_answer_f1": float(f1_array[mask].mean()),
+        }
     if not mask.all():
         known["squad_no_answer_accuracy"] = float(exact_array[~mask].mean())
     return {name: value for name, value in known.items() if name in task.metrics}
@@ -115,10 +118,10 @@ def expected_answer_scores(task: QuestionAnswering, examples: Examples) -> dict[
 def _half_binomial(n: int) -> np.ndarray:
     """(n + 1,) probabilities of Bin(n, 1/2)."""
     logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(n + 1)]
-    return np.exp(np.array(logs))
+    return np.asarray(np.exp(np.array(logs)))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Elementwise quotient, 0 where the denominator is."""
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
-    return np.divide(numerator, denominator, out=np.zeros(shape), where=denominator != 0)
+    return np.asarray(np.divide(numerator, denominator, out=np.zeros(shape), where=denominator != 0))

@@ -86,7 +86,9 @@ def _row_outputs(output: Any, task: TaskSpec) -> np.ndarray:
     return np.asarray(output.logits.float().cpu().numpy())
 
 
-def _spans(task: QuestionAnswering, examples: Examples, encoded: Encoded, per_row: list[np.ndarray]) -> tuple[SpanPrediction, ...]:
+def _spans(
+    task: QuestionAnswering, examples: Examples, encoded: Encoded, per_row: list[np.ndarray]
+) -> tuple[SpanPrediction, ...]:
     windows = encoded.windows
     assert windows is not None
     by_example: list[list[SpanWindow]] = [[] for _ in examples.ids]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,9 @@ def predicted_labels(predictions: Predictions) -> np.ndarray:
     return np.asarray(predictions.logits.argmax(axis=1))
 
 
-def prediction_table(task: TaskSpec, examples: Examples, predictions: Predictions, threshold: float | None = None) -> pa.Table:
+def prediction_table(
+    task: TaskSpec, examples: Examples, predictions: Predictions, threshold: float | None = None
+) -> pa.Table:
     """Example by example: id, target, prediction, and what it was chosen by."""
     import pyarrow as pa
 
@@ -84,7 +85,9 @@ def prediction_table(task: TaskSpec, examples: Examples, predictions: Prediction
     if task.kind == "question_answering":
         assert predictions.spans is not None
         columns["target"] = [list(answers.texts) for answers in examples.answers]
-        columns["prediction"] = ["" if _is_null(span.no_answer_score, threshold) else span.text for span in predictions.spans]
+        columns["prediction"] = [
+            "" if _is_null(span.no_answer_score, threshold) else span.text for span in predictions.spans
+        ]
         columns["best_span"] = [span.text for span in predictions.spans]
         columns["no_answer_score"] = [span.no_answer_score for span in predictions.spans]
     elif task.kind == "regression":

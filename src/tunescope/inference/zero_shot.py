@@ -78,7 +78,9 @@ def label_word_ids(task: Classification, tokenizer: Any) -> list[list[int]]:
             )
         words.append(list(ids[len(before) :]))
     if len({tuple(word) for word in words}) < len(words):
-        raise DataError(f"task {task.name}: two label words have the same tokens under this tokenizer: {task.label_words}.")
+        raise DataError(
+            f"task {task.name}: two label words have the same tokens under this tokenizer: {task.label_words}."
+        )
     return words
 
 

@@ -37,20 +37,35 @@ def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bo
     if study.trackers.wandb is not None:
         wandb = study.trackers.wandb
         parts.append(
-            Text(f"tracker: W&B project {wandb.project} ({wandb.mode}) is noted; this version keeps metrics in the store and sends nothing", style="dim")
+            Text(
+                f"tracker: W&B project {wandb.project} ({wandb.mode}) is noted; this version keeps metrics in the store and sends nothing",
+                style="dim",
+            )
         )
     return Group(*parts)
 
 
 def _job_table(jobs: Iterable[Job], placement: Placement) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for name, side in (("job", "left"), ("kind", "left"), ("worker", "right"), ("time", "right"), ("memory", "right"), ("disk", "right")):
+    for name, side in (
+        ("job", "left"),
+        ("kind", "left"),
+        ("worker", "right"),
+        ("time", "right"),
+        ("memory", "right"),
+        ("disk", "right"),
+    ):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     workers = {job.id: worker.number for worker in placement.workers for job in worker.jobs}
     for job in jobs:
         needs = job.resources
         table.add_row(
-            job.label, job.kind, str(workers.get(job.id, "-")), time_shown(needs.predicted_s), gib(needs.memory_gib), gib(needs.disk_gib)
+            job.label,
+            job.kind,
+            str(workers.get(job.id, "-")),
+            time_shown(needs.predicted_s),
+            gib(needs.memory_gib),
+            gib(needs.disk_gib),
         )
     return table
 
@@ -62,7 +77,14 @@ def _kind_table(jobs: Iterable[Job]) -> Table:
         role = "trial" if job.about.get("role") == "trial" else job.kind
         groups[(str(job.about.get("task", "")), f"{role} {name}".strip())].append(job)
     table = Table(box=box.SIMPLE_HEAD)
-    for name, side in (("task", "left"), ("jobs", "left"), ("number", "right"), ("time", "right"), ("most memory", "right"), ("disk", "right")):
+    for name, side in (
+        ("task", "left"),
+        ("jobs", "left"),
+        ("number", "right"),
+        ("time", "right"),
+        ("most memory", "right"),
+        ("disk", "right"),
+    ):
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     for (task, name), members in groups.items():
         table.add_row(
@@ -77,11 +99,25 @@ def _kind_table(jobs: Iterable[Job]) -> Table:
 
 
 def _worker_table(placement: Placement, device: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"{len(placement.workers)} worker(s), each: {device}", title_justify="left", title_style="bold")
-    for name, side in (("worker", "right"), ("jobs", "right"), ("time", "right"), ("most memory", "right"), ("disk", "right"), ("what", "left")):
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{len(placement.workers)} worker(s), each: {device}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name, side in (
+        ("worker", "right"),
+        ("jobs", "right"),
+        ("time", "right"),
+        ("most memory", "right"),
+        ("disk", "right"),
+        ("what", "left"),
+    ):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for worker in placement.workers:
-        tasks = dict.fromkeys(str(job.about["task"]) for job in worker.jobs if job.kind in ("train", "evaluate", "select"))
+        tasks = dict.fromkeys(
+            str(job.about["task"]) for job in worker.jobs if job.kind in ("train", "evaluate", "select")
+        )
         others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in ("train", "evaluate", "select"))
         what = "; ".join(part for part in ("runs of " + ", ".join(tasks) if tasks else "", ", ".join(others)) if part)
         table.add_row(
@@ -119,4 +155,8 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 def _max(values: Iterable[float | None]) -> float | None:
     known = list(values)
-    return None if any(value is None for value in known) else max((value for value in known if value is not None), default=0.0)
+    return (
+        None
+        if any(value is None for value in known)
+        else max((value for value in known if value is not None), default=0.0)
+    )

@@ -38,7 +38,9 @@ class RunProgress:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     def on_event(self, event: Event) -> None:
@@ -65,7 +67,9 @@ class RunProgress:
                 if outcome.error is None:
                     self._print(f"{self._place()} {outcome.job.label}  {took}")
                 else:
-                    self._print(f"{self._place()} {outcome.job.label}  FAILED after {took}: {outcome.error.reason}", "red")
+                    self._print(
+                        f"{self._place()} {outcome.job.label}  FAILED after {took}: {outcome.error.reason}", "red"
+                    )
             case JobBlocked(job=job, on=on):
                 self._ended += 1
                 names = ", ".join(one.label for one in on)

@@ -33,7 +33,12 @@ def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
     guesses = [name for name in ("majority", "random", "zero_shot") if any(row.method == name for row in baselines)]
     num_seeds = len({row.seed for row in runs})
     spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
-    table = Table(title=f"{model}: {spread}, in percent unless said", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(
+        title=f"{model}: {spread}, in percent unless said",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+    )
     table.add_column("task", no_wrap=True)
     table.add_column("score", no_wrap=True)
     table.add_column("rows", justify="right")
@@ -43,7 +48,8 @@ def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
         table.add_column(name.replace("_", "-"), justify="right", no_wrap=True)
     for task, metric in dict.fromkeys((row.task, row.metric) for row in runs):
         cells = [
-            _over_seeds([row for row in runs if (row.task, row.metric, row.method) == (task, metric, name)]) for name in methods
+            _over_seeds([row for row in runs if (row.task, row.metric, row.method) == (task, metric, name)])
+            for name in methods
         ]
         fixed = [_constant(baselines, task, metric, name) for name in guesses]
         counts = {row.num_examples for row in runs if row.task == task and row.num_examples is not None}
@@ -89,10 +95,15 @@ def _notes(rows: Sequence[ResultRow]) -> list[Text]:
         if row.flags:
             notes[f"flag: {name}: {row.flags}"] = None
         if row.truncated_share:
-            notes[f"truncated: {row.task} ({_short(row.base_model)}): {row.truncated_share:.1%} of the scored examples lost text"] = None
+            notes[
+                f"truncated: {row.task} ({_short(row.base_model)}): {row.truncated_share:.1%} of the scored examples lost text"
+            ] = None
         if row.method == "reference" and row.value is not None:
             notes[f"published: {row.task} {row.metric} {_shown(row.value, row.metric)}: {row.reason}"] = None
-    return [Text(note, style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim") for note in notes]
+    return [
+        Text(note, style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim")
+        for note in notes
+    ]
 
 
 def _short(name: str | None) -> str:

@@ -32,6 +32,8 @@ def status_summary(
     parts: list[RenderableType] = [table]
     for (job, state, reason), log in zip(states, logs, strict=True):
         if state == "failed":
-            parts.append(Text(f"failed: {job.label} ({job.kind}/{job.id[:8]}): {reason}\n        log: {log}", style="red"))
+            parts.append(
+                Text(f"failed: {job.label} ({job.kind}/{job.id[:8]}): {reason}\n        log: {log}", style="red")
+            )
     parts.append(Text(left_s, style="dim"))
     return Group(*parts)

@@ -43,7 +43,9 @@ def extract(
                     name = f"layer_{layer:02d}/{one}"
                     pooled = pool(hidden, batch["attention_mask"], one).cpu()
                     if not bool(torch.isfinite(pooled).all()):
-                        raise RunError(f"hidden states of layer {layer} are not finite for one of rows {places.tolist()[:5]}...")
+                        raise RunError(
+                            f"hidden states of layer {layer} are not finite for one of rows {places.tolist()[:5]}..."
+                        )
                     rows = states.setdefault(name, torch.empty(len(lengths), pooled.shape[1]))
                     rows[torch.from_numpy(places.copy())] = pooled
     return states

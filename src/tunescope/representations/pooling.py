@@ -9,7 +9,7 @@ import torch
 Pooling = Literal["last_token", "mean", "first_token"]
 
 
-def pool(hidden_NSD: torch.Tensor, mask_NS: torch.Tensor, how: Pooling) -> torch.Tensor:  # noqa: N803 - shapes
+def pool(hidden_NSD: torch.Tensor, mask_NS: torch.Tensor, how: Pooling) -> torch.Tensor:
     """One vector per example.
 
     Args:

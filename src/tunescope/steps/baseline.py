@@ -24,6 +24,7 @@ from tunescope.inference.zero_shot import zero_shot
 from tunescope.models.language_model import load_language_model
 from tunescope.models.tokenizer import load_tokenizer
 from tunescope.steps.context import StepContext
+from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, report_data, training_data
 from tunescope.study.configs import BaselineConfig
 from tunescope.tasks.data import Examples
@@ -94,6 +95,7 @@ def _zero_shot(config: BaselineConfig, out: Path, context: StepContext) -> dict[
     task, base_model = config.task, config.base_model
     assert base_model is not None
     assert task.kind == "classification"
+    use_threads(context.num_threads)
     report = report_data(task, context.source).report
     folder = context.source.model_folder(base_model.name, base_model.revision)
     tokenizer = load_tokenizer(base_model, folder)

@@ -28,6 +28,13 @@ def chosen_device(asked: Literal["auto", "cpu", "cuda"]) -> str:
     return "cpu"
 
 
+def use_threads(num_threads: int) -> None:
+    """Tells torch how many CPU threads this process may use; a setting of the process, made by each job for itself."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+
+
 def chosen_threads(asked: int | None) -> int:
     """CPU threads for one job: as asked, else one per physical core this process may use."""
     if asked is not None:

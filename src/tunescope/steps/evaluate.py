@@ -16,6 +16,7 @@ from tunescope.inference.predict import predict
 from tunescope.inference.score import prediction_table, score, write_scores
 from tunescope.models.saving import load_tuned
 from tunescope.steps.context import StepContext
+from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, report_data
 from tunescope.steps.train import SELECTION_NAME
 from tunescope.study.configs import EvaluateConfig
@@ -27,6 +28,7 @@ def run(
     config: EvaluateConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
 ) -> dict[str, Any]:
     """Loads a run's saved weights and writes `metrics.json` and `predictions.parquet` for the report split."""
+    use_threads(context.num_threads)
     task = config.task
     data = report_data(task, context.source)
     network = network_for(config.base_model, task, context.source, seed=0, device=context.device)

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.representations.extract import extract
 from tunescope.steps.context import StepContext
+from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, report_data
 from tunescope.study.configs import RepresentConfig
 
@@ -20,6 +21,7 @@ def run(
     config: RepresentConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
 ) -> dict[str, Any]:
     """Writes `states.safetensors` and `ids.json`: min(num_examples, N) report rows, the same for every model."""
+    use_threads(context.num_threads)
     capped = config.num_examples if config.task.max_report is None else min(config.num_examples, config.task.max_report)
     task = config.task.model_copy(update={"max_report": capped})
     data = report_data(task, context.source)

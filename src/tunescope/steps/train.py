@@ -23,6 +23,7 @@ from tunescope.models.counts import count_parameters
 from tunescope.models.network import Network
 from tunescope.models.saving import save_tuned
 from tunescope.steps.context import StepContext
+from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, training_data
 from tunescope.study.configs import TrainConfig
 from tunescope.tasks.data import Examples
@@ -48,6 +49,7 @@ def run(
         TunescopeError: If data or model do not fit the config.
         RunError: If the training goes wrong.
     """
+    use_threads(context.num_threads)
     config = with_selected(config, inputs)
     task, settings, compute = config.task, config.training, context.compute
     data = training_data(task, context.source)

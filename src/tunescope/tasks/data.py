@@ -110,7 +110,9 @@ def load_task_data(task: TaskSpec, source: Source) -> TaskData:
         DataError: As `load_training_data`; also if both splits are the same.
     """
     if task.train_split == task.report_split:
-        raise DataError(f"task {task.name}: train_split and report_split are both '{task.train_split}': they must differ.")
+        raise DataError(
+            f"task {task.name}: train_split and report_split are both '{task.train_split}': they must differ."
+        )
     return describe_task_data(task, load_training_data(task, source), load_report_data(task, source))
 
 

@@ -129,7 +129,9 @@ class _TextTask(_Task):
         if self.text == self.text_pair:
             raise ValueError(f"text and text_pair are the same column, '{self.text}'")
         if shown != set(self.text_columns):
-            raise ValueError(f"prompt must show exactly the columns {sorted(self.text_columns)}, it shows {sorted(shown)}")
+            raise ValueError(
+                f"prompt must show exactly the columns {sorted(self.text_columns)}, it shows {sorted(shown)}"
+            )
         return self
 
 
@@ -151,7 +153,9 @@ class Classification(_TextTask):
             raise ValueError(f"labels must differ from each other, got {list(self.labels)}")
         if self.label_words is not None:
             if len(self.label_words) != len(self.labels):
-                raise ValueError(f"label_words needs one word per label: {len(self.labels)}, got {len(self.label_words)}")
+                raise ValueError(
+                    f"label_words needs one word per label: {len(self.labels)}, got {len(self.label_words)}"
+                )
             if len(set(self.label_words)) != len(self.label_words):
                 raise ValueError("label_words must differ from each other")
         return self

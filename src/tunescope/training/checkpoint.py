@@ -34,7 +34,11 @@ def save_checkpoint(
         for part, value in optimiser.state[parameter].items():
             tensors[f"{part}/{name}"] = value
     temporary = folder / f"{_NAME}.tmp"
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, {"progress": json.dumps(dict(progress))})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        temporary,
+        {"progress": json.dumps(dict(progress))},
+    )
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     temporary.replace(folder / _NAME)

@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from tunescope.errors import RunError
-from tunescope.training.progress import Progress
 from tunescope.study.settings import TrainingSettings
 from tunescope.training.checkpoint import load_checkpoint, save_checkpoint, trainable
 from tunescope.training.metric_log import MetricLog
 from tunescope.training.optimiser import make_optimiser, settings_in_force
 from tunescope.training.order import DataOrder, micro_batches
+from tunescope.training.progress import Progress
 from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
 
 LOG_NAME = "log.jsonl"
@@ -280,7 +280,9 @@ class _Training:
             self.num_without_better += 1
         patience = self.settings.early_stopping_patience
         self.stopped_early = patience is not None and self.num_without_better >= patience and self.step < self.num_steps
-        self.log.append(event="selection", step=self.step, score=self.last.value, note=self.last.note, **self.last.details)
+        self.log.append(
+            event="selection", step=self.step, score=self.last.value, note=self.last.note, **self.last.details
+        )
 
     def _checkpoint(self) -> None:
         self.log.flush()
@@ -320,7 +322,11 @@ class _Training:
         rate = done / elapsed
         self._report(
             Progress(
-                step=self.step, num_steps=self.num_steps, loss=loss, rate=rate, remaining_s=(self.num_steps - self.step) / rate
+                step=self.step,
+                num_steps=self.num_steps,
+                loss=loss,
+                rate=rate,
+                remaining_s=(self.num_steps - self.step) / rate,
             )
         )
 

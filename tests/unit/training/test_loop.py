@@ -36,7 +36,9 @@ class _Net(nn.Module):
         return self.head(self.drop(self.norm(torch.tanh(self.body(x))))).squeeze(-1)
 
 
-def make_run(scratch: Path, *, seed: int = 0, loss: Callable[[torch.Tensor], torch.Tensor] | None = None, **settings: Any) -> Run:
+def make_run(
+    scratch: Path, *, seed: int = 0, loss: Callable[[torch.Tensor], torch.Tensor] | None = None, **settings: Any
+) -> Run:
     scratch.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(5)
     x = torch.tensor(generator.normal(size=(NUM_ROWS, 10)), dtype=torch.float32)
@@ -140,7 +142,12 @@ def test_resuming_keeps_the_best_weights_seen_before(tmp_path: Path) -> None:
             raise _StopError
 
     with pytest.raises(_StopError):
-        train_one(scripted(make_run(tmp_path / "b"), [0.1, 0.9]), report=die, checkpoint_every_s=0.5, clock=lambda: float(next(ticks)))
+        train_one(
+            scripted(make_run(tmp_path / "b"), [0.1, 0.9]),
+            report=die,
+            checkpoint_every_s=0.5,
+            clock=lambda: float(next(ticks)),
+        )
     resumed = scripted(make_run(tmp_path / "b"), [0.3, 0.2])
     trained = train_one(resumed)
     assert trained.kept_step == 10
@@ -216,7 +223,9 @@ def test_settings_in_force_are_read_back(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     run = make_run(tmp_path, learning_rate=10.0, epochs=50, loss=lambda errors: torch.exp(errors * 50).sum())
-    with pytest.raises(RunError, match=r"is (inf|nan) at step \d+ of 250 \(step \d+ was the last good one\).*[Ll]ower learning_rate"):
+    with pytest.raises(
+        RunError, match=r"is (inf|nan) at step \d+ of 250 \(step \d+ was the last good one\).*[Ll]ower learning_rate"
+    ):
         train_one(run)
 
 

@@ -44,9 +44,7 @@ def test_span_loss_leaves_out_what_is_not_allowed(smoothing: float) -> None:
             log_p = _log_softmax(logits[row, places])
             target = int(np.flatnonzero(places == targets[row, side])[0])
             expected += (-(1 - smoothing) * log_p[target] - smoothing * log_p.mean()) / 2
-    loss = span_loss(
-        torch.tensor(start), torch.tensor(end), torch.tensor(targets), torch.tensor(allowed), smoothing
-    )
+    loss = span_loss(torch.tensor(start), torch.tensor(end), torch.tensor(targets), torch.tensor(allowed), smoothing)
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 

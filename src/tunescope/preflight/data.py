@@ -1,0 +1,133 @@
+"""Whether every data set loads, and what is in it: counts, balance of labels, rows shared between splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunescope.hub.source import Source
+from tunescope.preflight.finding import Finding, Status
+from tunescope.steps.inputs import report_data, training_data
+from tunescope.study.configs import as_reported, as_trained_on
+from tunescope.tasks.data import Examples, TaskData, describe_task_data
+from tunescope.tasks.spec import Expected, TaskSpec
+
+_SAMPLE = 2000
+_MAX_OVERLAP = 0.01
+"""Share of report rows that may also be seen in training before scores say too little."""
+_RARE = 0.05
+_CHARACTERS_PER_TOKEN = 4.0
+"""English under a vocabulary of about 32,000, as in the catalogue's `mean_tokens`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Some rows of each part of a task, evenly spread over it; all where there are few."""
+
+    train: Examples
+    selection: Examples
+    report: Examples
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLook:
+    """What was learnt of one task's data."""
+
+    task: TaskSpec
+    """The task with its true counts as `expected`, so that predictions rest on what is there."""
+    sample: Sample
+    findings: tuple[Finding, ...]
+
+
+def look_at_data(task: TaskSpec, source: Source) -> DataLook:
+    """Reads and checks every row of a task.
+
+    Raises:
+        DataError: If a split is missing or a row is not what the task declares.
+    """
+    training = training_data(as_trained_on(task), source)
+    report = report_data(as_reported(task), source)
+    data = describe_task_data(task, training, report)
+    found = _num_rows(task, source, task.train_split), _num_rows(task, source, task.report_split)
+    return DataLook(
+        task=task.model_copy(update={"expected": _expected(task, data, *found)}),
+        sample=Sample(train=_some(data.train), selection=_some(data.selection), report=_some(data.report)),
+        findings=(
+            *judge_data(task, data),
+            *judge_counts(task, num_train=found[0], num_report=found[1]),
+        ),
+    )
+
+
+def judge_data(task: TaskSpec, data: TaskData) -> Iterator[Finding]:
+    """Rows by part, their balance, and what the report rows share with rows that runs learn or choose from."""
+    parts = ", ".join(f"{data.counts[part]:,} {part}" for part in ("train", "selection", "report"))
+    balance = [f"{part} {shown}" for part, counts in data.label_balance.items() if (shown := _shares(counts))]
+    yield _finding(task, "ok", f"{parts} rows" + (f"; {'; '.join(balance)}" if balance else ""))
+    rare = [label for label, count in data.label_balance["train"].items() if count < _RARE * data.counts["train"]]
+    if rare:
+        yield _finding(
+            task, "note", f"under {_RARE:.0%} of the train rows are {' or '.join(rare)}: accuracy alone will mislead"
+        )
+    absent = [label for label, count in data.label_balance["report"].items() if count == 0]
+    if absent:
+        yield _finding(task, "note", f"no report row is {' or '.join(absent)}")
+    if data.overlap:
+        share = data.overlap / data.counts["report"]
+        yield _finding(
+            task,
+            "fault" if share > _MAX_OVERLAP else "note",
+            f"{data.overlap:,} of {data.counts['report']:,} report rows ({share:.1%}) have texts that are in train or "
+            "selection too: their scores measure memory. Take them out of one of the splits",
+        )
+    else:
+        yield _finding(task, "ok", "no report row is in train or selection")
+
+
+def judge_counts(task: TaskSpec, *, num_train: int, num_report: int) -> Iterator[Finding]:
+    """Holds the splits' whole numbers of rows against what the task says it holds."""
+    expected = task.expected
+    if expected is None:
+        return
+    for split, said, found in (
+        (task.train_split, expected.num_train, num_train),
+        (task.report_split, expected.num_report, num_report),
+    ):
+        if said != found:
+            yield _finding(
+                task, "note", f"split '{split}' has {found:,} rows, expected {said:,}: is it another version of the data?"
+            )
+
+
+def _expected(task: TaskSpec, data: TaskData, num_train: int, num_report: int) -> Expected:
+    if task.expected is not None:
+        return task.expected.model_copy(update={"num_train": num_train, "num_report": num_report})
+    rows = list(zip(*_some(data.train).texts.values(), strict=True))
+    characters = sum(len(text) for row in rows for text in row) / len(rows)
+    return Expected(num_train=num_train, num_report=num_report, mean_tokens=1.0 + characters / _CHARACTERS_PER_TOKEN)
+
+
+def _num_rows(task: TaskSpec, source: Source, split: str) -> int:
+    """Rows of a whole split, before anything is held out or left out."""
+    dataset = task.dataset
+    if dataset.files is not None:
+        return int(source.table(file=dataset.files[split], split=split).num_rows)
+    table = source.table(hub=dataset.hub, config=dataset.config, revision=dataset.revision, split=split)
+    return int(table.num_rows)
+
+
+def _some(examples: Examples) -> Examples:
+    if len(examples) <= _SAMPLE:
+        return examples
+    return examples.take(np.linspace(0, len(examples) - 1, _SAMPLE).astype(np.int64))
+
+
+def _shares(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    return ", ".join(f"{count / total:.0%} {label}" for label, count in counts.items()) if total else ""
+
+
+def _finding(task: TaskSpec, status: Status, message: str) -> Finding:
+    return Finding(section="data", subject=task.name, status=status, message=message)
