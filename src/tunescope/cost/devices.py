@@ -31,7 +31,8 @@ class DeviceProfile:
     bandwidth_gb_s: float
     """Peak of memory traffic, in 1e9 bytes per second."""
     utilisation: float
-    """Share of those peaks that fine-tuning is assumed to reach."""
+    """Share of the matrix products' peak that fine-tuning is assumed to reach; a CPU's is measured
+    (benchmarks/results/memory_prediction.md)."""
     kernel_s: float
     """Seconds that starting one small operation takes."""
     source: str
@@ -72,7 +73,7 @@ DEVICES: dict[str, DeviceProfile] = {
         fp32_tflops=0.1,
         bf16_tflops=0.1,
         bandwidth_gb_s=20.0,
-        utilisation=0.5,
+        utilisation=0.65,
         kernel_s=1e-5,
         source="a guess at two cores of a server; `this_machine` measures instead",
     ),

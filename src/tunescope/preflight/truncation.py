@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from tunescope.cost.architecture import is_decoder_config
@@ -24,8 +25,9 @@ def check_truncation(task: TaskSpec, sample: Sample, model: BaseModelSpec, sourc
     Raises:
         TunescopeError: If there is no tokenizer, or a text cannot be encoded.
     """
-    tokenizer = load_tokenizer(model, source.model_folder(model.name, model.revision))
-    is_decoder = is_decoder_config(source.local_config(model.name, model.revision) or {})
+    folder = source.model_folder(model.name, model.revision)
+    tokenizer = load_tokenizer(model, folder)
+    is_decoder = is_decoder_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     parts = {"train": sample.train, "report": sample.report}
     encoded = {part: encode(task, rows, tokenizer, is_decoder=is_decoder) for part, rows in parts.items()}
     yield judge_truncation(task, model, encoded)
