@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tunescope.execution.events import OnEvent
 from tunescope.execution.executor import Executor
 from tunescope.execution.runner import Summary, run_plan
 from tunescope.hub.source import Source
+from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
@@ -91,8 +93,10 @@ def run_study(
     spec = load_study(study, changes)
     source = source_for(study, mirror)
     plan = _plan(spec, source)
-    there = Store.open(store, create=False) if store.exists() else None
-    if there is None or any(there.artifact(job.kind, job.id) is None for job in plan.jobs):
+    forget_inputs()
+    there = _store_if_any(store)
+    is_work_left = there is None or any(there.artifact(job.kind, job.id) is None for job in plan.jobs)
+    if is_work_left:
         from tunescope.preflight.inputs import check_inputs
 
         check_inputs(plan, source)
@@ -103,7 +107,7 @@ def run_study(
     kept = there if there is not None else Store.open(store, create=True)
     with kept.lock():
         kept.save_study(spec.name, read_study_text(study), [_job_line(job) for job in plan.jobs])
-        summary = run_plan(plan.jobs, kept, _executor(kept, spec, source), on_event)
+        summary = run_plan(plan.jobs, kept, _executor(kept, spec, source, is_work_left=is_work_left), on_event)
     return StudyRun(plan=plan, summary=summary, rows=tuple(collect(plan, kept)), store=store)
 
 
@@ -172,7 +176,13 @@ def _stored(study: Path, store: Path, mirror: Path | None, changes: Sequence[str
     return _plan(spec, source_for(study, mirror)), Store.open(store, create=False)
 
 
-def _executor(store: Store, spec: StudySpec, source: Source) -> Executor:
+def _store_if_any(path: Path) -> Store | None:
+    """The store there is; None where a run would make one: where nothing is, or an empty folder."""
+    is_empty = path.is_dir() and os.access(path, os.R_OK) and not any(path.iterdir())
+    return None if is_empty or not path.exists() else Store.open(path, create=False)
+
+
+def _executor(store: Store, spec: StudySpec, source: Source, *, is_work_left: bool) -> Executor:
     from tunescope.execution.inline import InlineExecutor
     from tunescope.steps import STEPS
     from tunescope.steps.context import StepContext
@@ -181,7 +191,7 @@ def _executor(store: Store, spec: StudySpec, source: Source) -> Executor:
     context = StepContext(
         source=source,
         compute=spec.compute,
-        device=chosen_device(spec.compute.device),
+        device=chosen_device(spec.compute.device) if is_work_left else "cpu",  # looking for a GPU loads torch
         num_threads=chosen_threads(spec.compute.num_threads),
         report=lambda progress: None,
     )

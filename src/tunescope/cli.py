@@ -1,6 +1,7 @@
 """Arguments -> one function of `api` -> printed lines and an exit code. Nothing else in tunescope prints.
 
-Exit codes: 0 done; 1 some job failed, or a check found a fault; 2 the request is wrong; 130 interrupted.
+Exit codes: 0 done; 1 some job failed, or a check found a fault; 2 the request is wrong; 130 interrupted; 141 nobody reads
+the output any more.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except TunescopeError as error:
-        print(f"tunescope: {error}".replace("\n", "\ntunescope: "), file=sys.stderr)
+        from tunescope.report.inert import inert
+
+        print(inert(f"tunescope: {error}").replace("\n", "\ntunescope: "), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tunescope: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141  # as if SIGPIPE had ended it: a run that stopped half way is not done
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -58,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
             changes=arguments.changes,
             on_event=progress.on_event,
         )
-    console.print(result_summary(run.rows), soft_wrap=False)
+    console.print(result_summary(run.rows, run.plan.study), soft_wrap=False)
     summary = run.summary
     told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
     if summary.interrupted:
@@ -119,6 +122,7 @@ def _results(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.collect import as_table
     from tunescope.report.results import result_summary
+    from tunescope.study.load import load_study
 
     rows = api.study_results(
         arguments.study,
@@ -128,11 +132,14 @@ def _results(arguments: argparse.Namespace) -> int:
         trials=arguments.trials,
     )
     if arguments.format == "table" and not arguments.trials:
-        _console().print(result_summary(rows))
+        _console().print(result_summary(rows, load_study(arguments.study, arguments.changes)))
         return 0
     content = _encoded(as_table(rows), "csv" if arguments.format == "table" else arguments.format)
     if arguments.output is not None:
-        arguments.output.write_bytes(content)
+        try:
+            arguments.output.write_bytes(content)
+        except OSError as error:
+            raise TunescopeError(f"--output {arguments.output} cannot be written: {error.strerror}.") from error
     else:
         sys.stdout.buffer.write(content)
     return 0
@@ -193,8 +200,13 @@ def _study_name(path: Path) -> str:
 def _console() -> Console:
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else max(140, int(os.environ.get("COLUMNS", "0") or 0)))
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # for `main`, where rich would exit with 1
+
+    asked = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() else max(140, int(asked) if asked.isdecimal() else 0)
+    return PlainConsole(width=width)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -226,25 +238,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a field of the study, such as training.epochs=1; repeatable",
     )
-    study.add_argument(
-        "--workers",
-        type=_workers,
-        default=1,
-        metavar="N",
-        help="workers to place the jobs on, in plan and check (default: 1)",
+    placed = argparse.ArgumentParser(add_help=False)
+    placed.add_argument(
+        "--workers", type=_workers, default=1, metavar="N", help="how many workers to place the jobs on (default: 1)"
     )
 
     run = _add(
         commands, "run", _run, "check, plan, run what is missing, and show the results; run again to resume", study
     )
     run.add_argument("--dry-run", action="store_true", help="only show the plan")
-    run.add_argument("--jobs", action="store_true", help=argparse.SUPPRESS)
+    run.set_defaults(workers=1, jobs=False)
     check = _add(
-        commands, "check", _check, "find faults before hours are spent; exit 1 and a list if there are any", study
+        commands,
+        "check",
+        _check,
+        "find faults before hours are spent; exit 1 and a list if there are any",
+        study,
+        placed,
     )
     check.add_argument("--deep", action="store_true", help="also overfit ten examples with every method")
     check.add_argument("--format", choices=("table", "json"), default="table")
-    plan = _add(commands, "plan", _plan, "the jobs, their predicted time, memory and disk, and who runs what", study)
+    plan = _add(
+        commands, "plan", _plan, "the jobs, their predicted time, memory and disk, and who runs what", study, placed
+    )
     plan.add_argument("--jobs", action="store_true", help="list every job, however many")
     _add(commands, "status", _status, "done, failed and left; every failure with its reason", study)
     results = _add(commands, "results", _results, "the result table; tidy rows with --format", study)

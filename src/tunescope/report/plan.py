@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunescope.report.inert import inert
+from tunescope.report.notes import study_notes
 from tunescope.study.job import Job
 from tunescope.study.placement import Placement
 from tunescope.study.plan import Plan
@@ -33,15 +35,8 @@ def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bo
         parts.append(_kind_table(plan.jobs))
         parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
     parts.append(_worker_table(placement, device))
-    parts.extend(Text(note, style="dim") for note in placement.notes)
-    if study.trackers.wandb is not None:
-        wandb = study.trackers.wandb
-        parts.append(
-            Text(
-                f"tracker: W&B project {wandb.project} ({wandb.mode}) is noted; this version keeps metrics in the store and sends nothing",
-                style="dim",
-            )
-        )
+    parts.extend(Text(inert(note), style="dim") for note in placement.notes)
+    parts.extend(Text(inert(note), style="dim") for note in study_notes(study))
     return Group(*parts)
 
 
@@ -60,7 +55,7 @@ def _job_table(jobs: Iterable[Job], placement: Placement) -> Table:
     for job in jobs:
         needs = job.resources
         table.add_row(
-            job.label,
+            Text(inert(job.label)),
             job.kind,
             str(workers.get(job.id, "-")),
             time_shown(needs.predicted_s),
@@ -101,9 +96,8 @@ def _kind_table(jobs: Iterable[Job]) -> Table:
 def _worker_table(placement: Placement, device: str) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"{len(placement.workers)} worker(s), each: {device}",
+        title=Text(f"{len(placement.workers)} worker(s), each: {inert(device)}", style="bold"),
         title_justify="left",
-        title_style="bold",
     )
     for name, side in (
         ("worker", "right"),

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from tunescope.execution.events import Event, JobBlocked, JobEnded, JobProgress, JobStarted, PlanSkipped
+from tunescope.report.inert import inert
 
 _QUIET_S = 30.0
 
@@ -52,7 +53,7 @@ class RunProgress:
                 self._print(f"{num_jobs} jobs: {len(reused)} there already, {rest} to do")
             case JobStarted(job=job):
                 self._started = self._last_line = time.monotonic()
-                self._bar = self._progress.add_task(escape(job.label), total=None, detail="")
+                self._bar = self._progress.add_task(escape(inert(job.label)), total=None, detail="")
             case JobProgress(job=job, progress=at):
                 detail = f"{at.step}/{at.num_steps}  loss {at.loss:.4f}  {at.rate:.1f} steps/s  {_clock(at.remaining_s)} left"
                 if self._bar is not None:
@@ -85,7 +86,7 @@ class RunProgress:
             self._bar = None
 
     def _print(self, line: str, style: str = "") -> None:
-        self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(inert(line), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:

@@ -11,18 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from tunescope.analysis.collect import ResultRow
+from tunescope.report.inert import inert
+from tunescope.report.notes import study_notes
+from tunescope.study.spec import StudySpec
 
 _SHARES = {"mse", "rmse"}
 """Scores that are not shown as percent."""
 
 
-def result_summary(rows: Sequence[ResultRow]) -> RenderableType:
-    """A table per base model: a line per task and score, a column per method and baseline, and what to know of it."""
+def result_summary(rows: Sequence[ResultRow], study: StudySpec | None = None) -> RenderableType:
+    """A table per base model: a line per task and score, a column per method and baseline, and what to know of it.
+
+    Args:
+        rows: As `collect` gives them.
+        study: Where it is given, the ranges it expects are set beside what came out.
+    """
     parts: list[RenderableType] = []
     models = list(dict.fromkeys(row.base_model for row in rows if row.kind == "run"))
     for model in models:
         parts.append(_model_table(model, rows))
     parts.extend(_notes(rows))
+    if study is not None:
+        parts.extend(Text(inert(line), style="dim") for line in [*_expectations(rows, study), *study_notes(study)])
     return Group(*parts)
 
 
@@ -34,10 +44,9 @@ def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
     num_seeds = len({row.seed for row in runs})
     spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
     table = Table(
-        title=f"{model}: {spread}, in percent unless said",
+        title=Text(inert(f"{model}: {spread}, in percent unless said"), style="bold"),
         box=box.SIMPLE_HEAD,
         title_justify="left",
-        title_style="bold",
     )
     table.add_column("task", no_wrap=True)
     table.add_column("score", no_wrap=True)
@@ -101,9 +110,30 @@ def _notes(rows: Sequence[ResultRow]) -> list[Text]:
         if row.method == "reference" and row.value is not None:
             notes[f"published: {row.task} {row.metric} {_shown(row.value, row.metric)}: {row.reason}"] = None
     return [
-        Text(note, style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim")
+        Text(inert(note), style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim")
         for note in notes
     ]
+
+
+def _expectations(rows: Sequence[ResultRow], study: StudySpec) -> list[str]:
+    """For each range the study expects: whether the mean over seeds lies in it."""
+    lines = []
+    for band in study.expected:
+        for model in dict.fromkeys(row.base_model for row in rows if row.kind == "run"):
+            values = [
+                row.value
+                for row in rows
+                if (row.kind, row.base_model, row.task, row.method, row.metric)
+                == ("run", model, band.task, band.method, band.metric)
+                and row.value is not None
+            ]
+            low, high = _shown(band.low, band.metric), _shown(band.high, band.metric)
+            told = "not measured yet"
+            if values:
+                mean = statistics.fmean(values)
+                told = f"{_shown(mean, band.metric)}, {'inside' if band.low <= mean <= band.high else 'OUTSIDE'}"
+            lines.append(f"expected: {band.task} {band.method} {band.metric} {low} to {high} ({_short(model)}): {told}")
+    return lines
 
 
 def _short(name: str | None) -> str:

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunescope.report.inert import inert
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,7 @@ def status_summary(
     counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for job, state, _ in states:
         counts[job.kind][state] += 1
-    table = Table(title=name, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(title=Text(name, style="bold"), box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("jobs")
     for state in ("done", "failed", "left"):
         table.add_column(state, justify="right")
@@ -33,7 +35,7 @@ def status_summary(
     for (job, state, reason), log in zip(states, logs, strict=True):
         if state == "failed":
             parts.append(
-                Text(f"failed: {job.label} ({job.kind}/{job.id[:8]}): {reason}\n        log: {log}", style="red")
+                Text(inert(f"failed: {job.label} ({job.kind}/{job.id[:8]}): {reason}\n        log: {log}"), style="red")
             )
-    parts.append(Text(left_s, style="dim"))
+    parts.append(Text(inert(left_s), style="dim"))
     return Group(*parts)
