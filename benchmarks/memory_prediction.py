@@ -1,6 +1,6 @@
 """Predicted against measured peak memory of training on a CPU, and seconds of a step beside it.
 
-    OMP_NUM_THREADS=2 python benchmarks/memory_prediction.py [--mirror FOLDER] [--out benchmarks/results/memory_prediction.md]
+    OMP_NUM_THREADS=1 python benchmarks/memory_prediction.py --out benchmarks/results/memory_prediction.md [--mirror FOLDER]
 
 Each row trains three optimiser steps of two micro-batches in a fresh process with plain torch, transformers and peft; measured is
 `ru_maxrss` at its end. Rows are padded, all of one length, so a micro-batch holds exactly the tokens stated.
@@ -22,9 +22,9 @@ from typing import Any
 
 from tunescope.cost.architecture import read_architecture
 from tunescope.cost.devices import this_machine
-from tunescope.cost.predict import Rows, predict_training
+from tunescope.cost.predict import Prediction, Rows, predict_training
 from tunescope.cost.trainable import what_trains
-from tunescope.methods import Full, Lora
+from tunescope.methods import Full, Lora, Method
 
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _CONFIGS: dict[str, dict[str, Any]] = {
@@ -54,12 +54,16 @@ _CONFIGS: dict[str, dict[str, Any]] = {
 _SHAPES = ((16, 64), (8, 256), (32, 128))
 """(rows, tokens of a row) of a micro-batch; the largest model takes half the rows of the last."""
 _STEPS = 3
+_METHODS: dict[str, Method] = {"full": Full(), "lora": Lora(rank=8, alpha=16)}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Predicted against measured peak memory of training on a CPU.")
     arguments.add_argument("--mirror", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "mirror")
-    arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--out", type=Path, help="write the table here, and the measurements beside it as .json")
+    arguments.add_argument(
+        "--measured", type=Path, help="predict anew for the measurements in this .json, train nothing"
+    )
     arguments.add_argument("--child", help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.child is not None:
@@ -67,63 +71,63 @@ def main() -> None:
         return
     folder = given.mirror / "models" / _MINILM
     models = {"MiniLM-23M": json.loads((folder / "config.json").read_text())} | _CONFIGS
-    device = this_machine(use_gpu=False)
-    lines = []
-    for name, config in models.items():
-        for method in (Full(), Lora(rank=8, alpha=16)):
-            for rows, length in _SHAPES if name != "gpt2-85M" else (*_SHAPES[:2], (16, 128)):
-                case = {
-                    "config": config,
-                    "folder": str(folder) if name.startswith("MiniLM") else None,
-                    "lora": isinstance(method, Lora),
-                    "rows": rows,
-                    "length": length,
-                }
-                done = subprocess.run(
-                    [sys.executable, __file__, "--child", json.dumps(case)], capture_output=True, text=True, check=True
-                )
-                measured = json.loads(done.stdout.splitlines()[-1])
-                arch = read_architecture(config)
-                assert arch is not None
-                trains = what_trains(method, arch, "classification", 2)
-                assert trains is not None
-                same = Rows(num=2 * rows, mean_tokens=length, longest=length)
-                predicted = predict_training(
-                    arch,
-                    trains,
-                    device,
-                    train=same,
-                    selection=Rows(num=1, mean_tokens=length, longest=length),
-                    num_steps=_STEPS,
-                    batch_size=2 * rows,
-                    num_scorings=0,
-                    micro_batch_tokens=rows * length,
-                    evaluation_batch_tokens=rows * length,
-                    keep_best=False,
-                )
-                longer = predict_training(
-                    arch,
-                    trains,
-                    device,
-                    train=same,
-                    selection=Rows(num=1, mean_tokens=length, longest=length),
-                    num_steps=_STEPS + 1,
-                    batch_size=2 * rows,
-                    num_scorings=0,
-                    micro_batch_tokens=rows * length,
-                    evaluation_batch_tokens=rows * length,
-                    keep_best=False,
-                )
-                step_s = longer.seconds - predicted.seconds
-                line = (
-                    f"| {name} | {method.kind} | {rows} x {length} | {predicted.memory_gib:.2f} | {measured['gib']:.2f} "
-                    f"| {predicted.memory_gib / measured['gib']:.2f} | {step_s:.2f} | {measured['step_s']:.2f} "
-                    f"| {step_s / measured['step_s']:.2f} |"
-                )
-                print(line, flush=True)
-                lines.append(line)
+    if given.measured is not None:
+        measurements = json.loads(given.measured.read_text(encoding="utf-8"))
+    else:
+        measurements = {"about": about(), "cases": []}
+        for name, config in models.items():
+            for kind in _METHODS:
+                for rows, length in _SHAPES if name != "gpt2-85M" else (*_SHAPES[:2], (16, 128)):
+                    case = {"model": name, "method": kind, "rows": rows, "length": length}
+                    at = str(folder) if name.startswith("MiniLM") else None
+                    measurements["cases"].append(case | in_fresh_process(case | {"config": config, "folder": at}))
+                    print(line(measurements["cases"][-1], config), flush=True)
+    lines = [line(case, models[case["model"]]) for case in measurements["cases"]]
+    print("\n".join(lines))
     if given.out is not None:
-        given.out.write_text(report(lines), encoding="utf-8")
+        given.out.write_text(report(lines, measurements["about"]), encoding="utf-8")
+        given.out.with_suffix(".json").write_text(json.dumps(measurements, indent=1) + "\n", encoding="utf-8")
+
+
+def in_fresh_process(case: dict[str, Any]) -> dict[str, float]:
+    """What `measure` says in a process of its own."""
+    command = [sys.executable, __file__, "--child", json.dumps(case)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def line(case: dict[str, Any], config: dict[str, Any]) -> str:
+    """One row of the table: a measured case and its prediction."""
+    predicted, longer = (predict(case, config, num_steps) for num_steps in (_STEPS, _STEPS + 1))
+    step_s = longer.seconds - predicted.seconds
+    return (
+        f"| {case['model']} | {case['method']} | {case['rows']} x {case['length']} "
+        f"| {predicted.memory_gib:.2f} | {case['gib']:.2f} | {predicted.memory_gib / case['gib']:.2f} "
+        f"| {step_s:.2f} | {case['step_s']:.2f} | {step_s / case['step_s']:.2f} |"
+    )
+
+
+def predict(case: dict[str, Any], config: dict[str, Any], num_steps: int) -> Prediction:
+    """The prediction for the training that `measure` does."""
+    arch = read_architecture(config)
+    assert arch is not None
+    trains = what_trains(_METHODS[case["method"]], arch, "classification", 2)
+    assert trains is not None
+    rows, length = case["rows"], case["length"]
+    return predict_training(
+        arch,
+        trains,
+        this_machine(use_gpu=False),
+        train=Rows(num=2 * rows, mean_tokens=length, longest=length),
+        selection=Rows(num=1, mean_tokens=length, longest=length),
+        num_steps=num_steps,
+        batch_size=2 * rows,
+        num_scorings=0,
+        micro_batch_tokens=rows * length,
+        evaluation_batch_tokens=rows * length,
+        keep_best=False,
+    )
 
 
 def measure(case: dict[str, Any]) -> dict[str, float]:
@@ -141,7 +145,7 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         fields = dict(case["config"])
         config = AutoConfig.for_model(fields.pop("model_type"), num_labels=2, **fields)
         model = AutoModelForSequenceClassification.from_config(config)
-    if case["lora"]:
+    if case["method"] == "lora":
         model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, task_type="SEQ_CLS"))
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -164,19 +168,27 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     return {"gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "step_s": step_s}
 
 
-def report(lines: list[str]) -> str:
-    """The table with what it was measured on."""
+def about() -> str:
+    """When and on what the measurements were made."""
     import torch
     import transformers
 
-    libc = " ".join(platform.libc_ver())
+    return (
+        f"{datetime.date.today().isoformat()}, {os.cpu_count()}-core CPU ({platform.machine()}), OMP_NUM_THREADS="
+        f"{os.environ.get('OMP_NUM_THREADS', 'unset')}, {' '.join(platform.libc_ver())}, torch {torch.__version__}, "
+        f"transformers {transformers.__version__}"
+    )
+
+
+def report(lines: list[str], measured_on: str) -> str:
+    """The table with what it was measured on."""
     return "\n".join(
         [
             "# Predicted against measured peak memory of training on a CPU",
             "",
-            f"{datetime.date.today().isoformat()}, {os.cpu_count()}-core CPU ({platform.machine()}), OMP_NUM_THREADS="
-            f"{os.environ.get('OMP_NUM_THREADS', 'unset')}, {libc}, torch {torch.__version__}, transformers {transformers.__version__}.",
-            "Command: `python benchmarks/memory_prediction.py --out benchmarks/results/memory_prediction.md`",
+            f"Measured {measured_on}.",
+            "Command: `OMP_NUM_THREADS=1 python benchmarks/memory_prediction.py --out benchmarks/results/memory_prediction.md`;",
+            "with `--measured benchmarks/results/memory_prediction.json` the predictions are made anew for the same measurements.",
             "",
             "Peak is `ru_maxrss` of a fresh process after three steps of two micro-batches each. Seconds are of one such step,",
             "measured as processor time over threads, so that what else runs on the machine hardly counts.",
