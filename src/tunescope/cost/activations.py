@@ -5,18 +5,20 @@ Q query width, K key/value width, I intermediate, L tokens of a row, S = heads x
 
 Saved for backward, whatever is trained:
     both norms' inputs 2 H and statistics; rotated or cut q, k, v and the mixed values 4 Q, the mask L, log-sums `heads`
-    (fused attention; 6 Q where one module makes q, k and v, as its output stays for q's sake); with attention dropout on a CPU, where the fused kernel has none: copies of q, k, v 3 Q, softmax,
-    noise and dropped scores 3 S; hidden dropout's noise (4 bytes a value on a CPU, 1 on a GPU); the activation's inputs:
-    silu/gelu gate, its output and the up projection 3 I where gated, else gelu I, gelu_new (plain Python) 4 I, relu 0.
+    (fused attention; 6 Q where one module makes q, k and v, as its output stays for q's sake); with attention dropout on a
+    CPU, where the fused kernel has none: copies of q, k, v 3 Q, softmax, noise and dropped scores 3 S; hidden dropout's
+    noise (4 bytes a value on a CPU, 1 on a GPU); the activation's inputs: silu/gelu gate, its output and the up projection 3 I where gated, else gelu I, gelu_new (plain Python) 4 I, relu 0.
 Saved because a weight is trained:
     the input of every trained or adapted linear module (with adapter dropout: noise and result, in its place), the RMS norms'
     scaled values 2 H, and r per adapted module.
 Under bf16 autocast, products and their inputs take 2 bytes, one copy for each module that reads them; norms, residual stream
 and unfused attention stay at 4 bytes; every linear weight is kept a second time at 2 bytes until backward is over.
 
-All that a forward pass makes, saved or not, is what counts on a CPU: glibc's `memalign` (before 2.38) cannot put a tensor
-into the hole left by one of the same size, so of the temporaries' room about `_HOLES` stays in use. The share is the one
-fitted constant here (benchmarks/results/memory_prediction.md); a GPU's caching allocator reuses such holes whole.
+On a CPU the room of temporaries counts too: with glibc's default malloc about `_HOLES` of it stays in use (with
+MALLOC_MMAP_THRESHOLD_=1048576 a process holds little but what is saved, and takes a third to a half longer to compute; the likely cause is that
+an aligned block does not fit the hole left by one of its size, glibc before 2.38). The share is the one fitted constant here;
+predicted over measured peaks are 0.86 to 1.18 (benchmarks/results/memory_prediction.md). A GPU's caching allocator reuses
+such holes whole.
 """
 
 from __future__ import annotations
@@ -172,8 +174,8 @@ def _made(arch: Architecture, trains: Trains, longest: int, unfused: bool, noise
         wide = 4.0 * hidden + 4
         narrow = 2 * hidden + 3 * query + noise + (2 * query if arch.is_decoder else 0)
         narrow += (9 if arch.activation == "gelu_new" else 2) * arch.intermediate
-    if unfused:  # scaled q and k, copies, mixed values twice; scores, masked, softmax, noise, dropped
-        wide += 5 * scores + (5 if arch.is_decoder and not arch.gated_mlp else 7) * query
+    if unfused:  # scaled q and k, copies, mixed values twice; scores, masked, safe softmax, noise, dropped
+        wide += 6.25 * scores + (5 if arch.is_decoder and not arch.gated_mlp else 7) * query
     else:
         narrow += query + arch.heads
     return _Values(wide=wide + noise, narrow=narrow + longest + adapters)

@@ -89,6 +89,7 @@ def predict_training(
     precision: Precision = "fp32",
     gradient_checkpointing: bool = False,
     keep_best: bool = True,
+    keep_weights: bool = True,
 ) -> Prediction:
     """One training, its scorings of the selection rows included.
 
@@ -106,6 +107,7 @@ def predict_training(
         precision: "bf16" is autocast over fp32 masters.
         gradient_checkpointing: Whether layers are computed again in backward.
         keep_best: Whether the best weights so far are kept aside.
+        keep_weights: Whether the tuned weights stay in the store; a sweep's trials leave none.
     """
     step_examples = min(batch_size, train.num)
     step_tokens = step_examples * train.windows * train.mean_tokens
@@ -144,7 +146,7 @@ def predict_training(
     training_bytes = 4.0 * total + 12.0 * trained + best + second_gradient + activations
     scoring_bytes = 4.0 * total + 12.0 * trained + 2.0 * best
     scoring_bytes += _evaluation_bytes(architecture, selection, device, evaluation_batch_tokens, precision)
-    saved = total if trains.is_full else trained
+    saved = 0 if not keep_weights else total if trains.is_full else trained
     kept_bytes = 4.0 * saved + _PREDICTION_BYTES * selection.num + _LOG_BYTES * num_steps
     return Prediction(
         seconds=_START_S + 4.0 * total / _LOAD_BYTES_PER_S + num_steps * step_s + num_scorings * scoring_s,

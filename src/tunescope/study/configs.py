@@ -111,12 +111,20 @@ def as_reported(task: TaskSpec) -> TaskSpec:
 
 def as_baseline(task: TaskSpec, baseline: BaselineName) -> TaskSpec:
     """The task as a baseline sees it: some need the train rows, the references or the label words, none needs more."""
-    changes: dict[str, Any] = {**_SAID_ONLY}
     if baseline == "reference":
-        changes["references"] = task.references
-    if baseline != "zero_shot" and task.kind == "classification":
-        changes["label_words"] = None
-    return task.model_copy(update=changes)
+        return _without_unread_files(as_reported(task), set()).model_copy(update={"references": task.references})
+    if reads_train_rows(task, baseline):
+        unread = {"label_words": None} if task.kind == "classification" else {}
+        return task.model_copy(update=_SAID_ONLY | unread)
+    words = {"label_words": task.label_words} if baseline == "zero_shot" and task.kind == "classification" else {}
+    return as_reported(task).model_copy(update=words)
+
+
+def reads_train_rows(task: TaskSpec, baseline: BaselineName) -> bool:
+    """Whether a baseline learns something from the train split: its commonest label, its mean, its range."""
+    return (baseline == "majority" and task.kind != "question_answering") or (
+        baseline == "random" and task.kind == "regression"
+    )
 
 
 def _without_unread_files(task: TaskSpec, splits: set[str]) -> TaskSpec:

@@ -190,6 +190,7 @@ def _estimate_training(
             precision=config.training.precision,
             gradient_checkpointing=compute.gradient_checkpointing,
             keep_best=config.training.keep == "best",
+            keep_weights=config.keep_weights,
         )
     )
 

@@ -94,7 +94,7 @@ def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
             del values[key]  # what is wrong with it has been said
     wrong = {key for key in ("tasks", "methods") if key in raw and key not in values}
     found: list[str] = []
-    study = checked(StudySpec, values, "", found)
+    study: StudySpec | None = checked(StudySpec, values, "", found)
     problems.extend(problem for problem in found if not any(problem.startswith(f"{key} is missing") for key in wrong))
     if study is None or problems:
         return None
@@ -228,6 +228,12 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
         for double in sorted({name for name in names if names.count(name) > 1}):
             problems.append(f"{what} names {double} twice. Each result needs a name of its own: drop one, or rename it")
     for task in study.tasks:
+        files = {} if task.dataset.files is None else task.dataset.files
+        for split in (task.train_split, task.report_split):
+            if task.dataset.hub is None and split not in files:
+                problems.append(
+                    f"tasks.{task.name}.dataset.files has no file for split '{split}'. {did_you_mean(split, files)}"
+                )
         for metric in task.metrics:
             score = SCORES.get(metric)
             if score is None or task.kind not in score.kinds:

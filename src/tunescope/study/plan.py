@@ -147,10 +147,11 @@ def _baseline_cells(
             if baseline == "zero_shot":
                 models = tuple(model for model in study.base_models if decoders[model.name])
             for model in models:
+                seen = as_baseline(task, baseline)
                 config = BaselineConfig(
                     baseline=baseline,
-                    task=as_baseline(task, baseline),
-                    files_sha256=_hashes_of(task, hashes),
+                    task=seen,
+                    files_sha256=_hashes_of(seen, hashes),
                     base_model=model,
                     seeds=study.seeds if baseline == "random" else (),
                 )

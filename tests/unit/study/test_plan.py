@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from tunescope.cost.architecture import KNOWN
+from tunescope.cost.devices import DEVICES
+from tunescope.study.estimate import estimate
 from tunescope.study.load import parse_study
 from tunescope.study.plan import Plan, make_plan
 
@@ -109,6 +112,15 @@ def test_a_sweep_puts_its_trials_before_the_runs() -> None:
     run = next(run for run in made.runs if run.method == "lora")
     assert set(run.train.inputs) == {"selected"}
     assert set(run.train.inputs["selected"].inputs) == {"trial_0", "trial_1", "trial_2"}
+
+
+def test_a_trial_leaves_no_weights_on_disk() -> None:
+    text = TEXT.replace("org/decoder", "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T")
+    made = plan("methods.full.learning_rate={sweep: [1e-5, 2e-5]}", text=text)
+    name = made.study.base_models[0].name
+    told = {job.label: job.resources.disk_gib for job in estimate(made, {name: KNOWN[name]}, DEVICES["L4"]).jobs}
+    assert told["mrpc-full-trial0"] == pytest.approx(0.0, abs=0.01)
+    assert told["mrpc-full-seed1"] == pytest.approx(1_034_512_384 * 4 / 2**30, rel=0.01)
 
 
 def test_representations_are_jobs_of_their_own() -> None:
