@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ STUDY: dict[str, Any] = {
     "training": {"batch_size": 8, "steps": 3},
     "compute": {"device": "cpu", "num_threads": 1},
 }
-"""21 jobs: 8 trainings, 8 evaluations, 5 baselines."""
+"""22 jobs: 8 trainings, 8 evaluations, 6 baselines."""
 
 _ANIMALS, _DEEDS, _PLACES = ("cat", "dog", "bird"), ("sat", "ran", "flew"), ("on the mat", "under the tree")
 
@@ -80,6 +80,15 @@ class Desk:
         path.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
         return path
 
+    def pairs(self, split: str) -> list[dict[str, Any]]:
+        """The rows of the task `same`, from its file."""
+        with (self.folder / f"same-{split}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def write_pairs(self, split: str, rows: list[dict[str, Any]]) -> None:
+        """Replaces the rows of the task `same`."""
+        _write_csv(self.folder / f"same-{split}.csv", rows)
+
     def tunescope(self, *words: str | Path) -> Said:
         """Runs the command in this process."""
         self._capsys.readouterr()
@@ -93,6 +102,17 @@ class Desk:
     def run(self, *more: str | Path) -> Said:
         """`tunescope run` of the study on the desk's store."""
         return self.tunescope("run", self.path, "--store", self.store, *more)
+
+    def refused(self, *more: str | Path) -> list[str]:
+        """What `run` complains of, a line each, where it exits with 2, shows no traceback and writes nothing."""
+        there = sorted(self.folder.rglob("*"))
+        said = self.run(*more)
+        assert said.code == 2, said
+        assert said.out == ""
+        assert sorted(self.folder.rglob("*")) == there
+        lines = said.err.rstrip("\n").split("\n")
+        assert all(line.startswith("tunescope: ") for line in lines), said.err
+        return [line.removeprefix("tunescope: ").replace(str(self.folder), "DESK") for line in lines]
 
     def status(self, *more: str | Path) -> Said:
         """`tunescope status` of the study on the desk's store."""
@@ -111,11 +131,15 @@ class Desk:
             for record in self.store.glob("artifacts/*/*/record.json")
         }
 
-    def labels(self, artifacts: set[str]) -> list[str]:
-        """What the artifacts' records call them, sorted."""
-        return sorted(
-            json.loads((self.store / "artifacts" / name / "record.json").read_text())["label"] for name in artifacts
-        )
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Each artifact's record, by its label."""
+        found = [json.loads(path.read_text()) for path in self.store.glob("artifacts/*/*/record.json")]
+        return {record["label"]: record for record in found}
+
+    def labels_of(self, artifacts: Collection[str]) -> set[str]:
+        """What the artifacts' records call them."""
+        folder = self.store / "artifacts"
+        return {json.loads((folder / name / "record.json").read_text())["label"] for name in artifacts}
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +147,9 @@ def _small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data and the model of the study, made once."""
     folder = tmp_path_factory.mktemp("small")
     for split, size in (("train", 40), ("dev", 12)):
-        write_pairs(folder / f"same-{split}.csv", pairs(size))
-        write_lines(folder / f"where-{split}.jsonl", questions(size))
+        _write_csv(folder / f"same-{split}.csv", _pairs(size))
+        lines = [json.dumps(row) + "\n" for row in _questions(size)]
+        (folder / f"where-{split}.jsonl").write_text("".join(lines), encoding="utf-8")
     tiny_llama(folder / "model", num_hidden_layers=1)
     return folder
 
@@ -134,6 +159,24 @@ def desk(_small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """A fresh copy of the study, its data and its model."""
     folder = tmp_path / "desk"
     shutil.copytree(_small_world, folder)
+    return Desk(folder, capsys)
+
+
+@pytest.fixture(scope="session")
+def _finished_world(_small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study with its store after one run, made once: a store may be copied and moved."""
+    folder = tmp_path_factory.mktemp("finished") / "desk"
+    shutil.copytree(_small_world, folder)
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False), encoding="utf-8")
+    assert main(["run", str(folder / "study.yaml"), "--store", str(folder / "store")]) == 0
+    return folder
+
+
+@pytest.fixture
+def finished(_finished_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """A fresh copy of the study after it has run."""
+    folder = tmp_path / "desk"
+    shutil.copytree(_finished_world, folder)
     return Desk(folder, capsys)
 
 
@@ -163,48 +206,33 @@ def start() -> Callable[..., subprocess.Popen[str]]:
     return begin
 
 
-def pairs(size: int) -> list[dict[str, str]]:
+def _pairs(size: int) -> list[dict[str, Any]]:
     """Rows of the task `same`: do both sentences name one animal? Every third does, no two rows are alike."""
     rows = []
     for row in range(size):
         one = _ANIMALS[row % 3]
         other = one if row % 3 == 0 else _ANIMALS[(row + 1) % 3]
-        rows.append(
-            {
-                "first": f"the {one} {_DEEDS[row // 3 % 3]} {_PLACES[row % 2]}" + " ." * (row // 18),
-                "second": f"a {other} {_DEEDS[row // 9 % 3]}",
-                "label": "yes" if one == other else "no",
-            }
-        )
+        first = f"the {one} {_DEEDS[row // 3 % 3]} {_PLACES[row % 2]}" + " ." * (row // 18)
+        second = f"a {other} {_DEEDS[row // 9 % 3]}"
+        rows.append({"first": first, "second": second, "label": "yes" if one == other else "no"})
     return rows
 
 
-def questions(size: int) -> list[dict[str, Any]]:
+def _questions(size: int) -> list[dict[str, Any]]:
     """Rows of the task `where`; every third question has no answer."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in range(size):
         animal, deed, place = _ANIMALS[row % 3], _DEEDS[row // 3 % 3], _PLACES[row % 2]
         context = f"the {animal} {deed} {place} . the tree is good" + " ." * (row // 9)
         answered = row % 3 != 2
-        rows.append(
-            {
-                "id": f"q{row}",
-                "context": context,
-                "question": f"who {deed} ?" if answered else "who was bad ?",
-                "answers": {"text": [animal], "answer_start": [4]} if answered else {"text": [], "answer_start": []},
-            }
-        )
+        answers = {"text": [animal], "answer_start": [4]} if answered else {"text": [], "answer_start": []}
+        question = f"who {deed} ?" if answered else "who was bad ?"
+        rows.append({"id": f"q{row}", "context": context, "question": question, "answers": answers})
     return rows
 
 
-def write_pairs(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Rows as CSV."""
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Rows as JSON lines."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

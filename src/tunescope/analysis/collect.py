@@ -98,14 +98,11 @@ def state_of(job: Job, store: Store) -> tuple[State, str]:
     """Whether a job's artifact is there, and why not."""
     if store.artifact(job.kind, job.id) is not None:
         return "done", ""
-    failure = store.failure(job.kind, job.id)
-    if failure is not None:
-        return "failed", failure.reason
-    for needed in job.inputs.values():
-        state, reason = state_of(needed, store)
-        if state == "failed":
-            return "missing", f"waits for {needed.label}, which failed: {reason}"
-    return "missing", "not run yet"
+    failed = _first_failed(job, store)
+    if failed is None:
+        return "missing", "not run yet"
+    cause, reason = failed
+    return ("failed", reason) if cause is job else ("missing", f"waits for {cause.label}, which failed: {reason}")
 
 
 def as_table(rows: Sequence[ResultRow]) -> pa.Table:
@@ -119,8 +116,20 @@ def as_table(rows: Sequence[ResultRow]) -> pa.Table:
     return pa.Table.from_pylist([vars(row) for row in rows], schema=schema)
 
 
+def _first_failed(job: Job, store: Store) -> tuple[Job, str] | None:
+    """The job itself or one below it, at any remove, that failed, and its reason."""
+    if store.artifact(job.kind, job.id) is not None:
+        return None
+    failure = store.failure(job.kind, job.id)
+    if failure is not None:
+        return job, failure.reason
+    return next((found for needed in job.inputs.values() if (found := _first_failed(needed, store))), None)
+
+
 def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> list[ResultRow]:
     state, reason = state_of(run.evaluate, store)
+    if state == "missing" and _first_failed(run.evaluate, store) is not None:
+        state = "failed"  # of a run, whichever of its jobs it was
     scores: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     if store.artifact(run.train.kind, run.train.id) is not None:

@@ -60,7 +60,7 @@ def predict(
     model.eval()
     lengths = encoded.lengths
     per_row: list[Any] = [None] * len(lengths)
-    with torch.inference_mode():
+    with torch.no_grad():
         for rows in evaluation_batches(lengths, batch_tokens):
             with autocast(device, precision):
                 output = model(**network_inputs(encoded, rows, network, device))

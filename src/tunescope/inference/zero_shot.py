@@ -35,15 +35,21 @@ def zero_shot(
         Predictions whose logits are the log-likelihoods, (n, num_labels).
 
     Raises:
-        DataError: If the task has no label words, or a word has no tokens of its own.
+        DataError: If the task has no label words, a word has no tokens of its own, or prompt and word do not fit.
     """
     device = next(model.parameters()).device
     words = label_word_ids(task, tokenizer)
     prompts = _without_end(encoded, tokenizer)
     longest = max(len(word) for word in words)
     lengths = np.array([len(prompt) + longest for prompt in prompts])
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and lengths.max() > positions:
+        raise DataError(
+            f"task {task.name}: a prompt of {lengths.max() - longest} tokens and a label word of {longest} do not fit into the "
+            f"base model's {positions} positions. Lower max_length to {positions - longest} or less."
+        )
     log_likelihoods = np.full((len(prompts), len(words)), np.nan, dtype=np.float32)
-    with torch.inference_mode():
+    with torch.no_grad():
         for rows in evaluation_batches(lengths, batch_tokens):
             for label, word in enumerate(words):
                 ids = [[*prompts[row], *word] for row in rows]

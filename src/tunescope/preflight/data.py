@@ -97,7 +97,9 @@ def judge_counts(task: TaskSpec, *, num_train: int, num_report: int) -> Iterator
     ):
         if said != found:
             yield _finding(
-                task, "note", f"split '{split}' has {found:,} rows, expected {said:,}: is it another version of the data?"
+                task,
+                "note",
+                f"split '{split}' has {found:,} rows, expected {said:,}: is it another version of the data?",
             )
 
 

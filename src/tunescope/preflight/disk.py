@@ -65,7 +65,7 @@ def check_disk(
     free = shutil.disk_usage(nearest_folder(store)).free / _GIB
     told = (
         f"{len(left)} of {len(plan.jobs)} jobs are left: they keep about {stays:.2f} GiB and need up to {passing:.2f} GiB "
-        f"meanwhile for checkpoints; {free:.1f} GiB are free"
+        f"meanwhile for checkpoints ({num_workers} at a time); {free:.1f} GiB are free"
     )
     if stays + passing <= free:
         yield _finding(store, "ok", told)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, ParamSpec, get_args
 
 from tunescope.errors import StudyError, TunescopeError
 
-Section = Literal[
-    "environment", "study", "data", "model", "methods", "overfit", "memory", "disk", "trackers", "time"
-]
+Section = Literal["environment", "study", "data", "model", "methods", "overfit", "memory", "disk", "trackers", "time"]
 Status = Literal["ok", "note", "fault"]
 
 SECTIONS: tuple[Section, ...] = get_args(Section)
 """In the order in which a report has them."""
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +52,27 @@ class CheckReport:
         return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def findings_of(section: Section, subject: str, look: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+def findings_of(
+    section: Section, subject: str, look: Callable[P, Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
+) -> list[Finding]:
     """What a look finds; what it raises for the user to mend is a fault too, so that no fault hides the next one.
 
     Args:
         section: Where what it raises belongs.
         subject: What that is about.
         look: Gives findings, and may raise `TunescopeError` after some of them.
+        args: What to look at.
+        kwargs: What to look at.
     """
     found: list[Finding] = []
     try:
-        found.extend(look())
+        found.extend(look(*args, **kwargs))
     except TunescopeError as error:
-        problems = error.problems if isinstance(error, StudyError) else (str(error),)
-        found.extend(
-            Finding(section=section, subject=subject, status="fault", message=problem) for problem in problems
-        )
-    return tuple(found)
+        found.extend(faults_of(section, subject, error))
+    return found
+
+
+def faults_of(section: Section, subject: str, error: TunescopeError) -> list[Finding]:
+    """An error as faults, one for each of its problems."""
+    problems = error.problems if isinstance(error, StudyError) else (str(error),)
+    return [Finding(section=section, subject=subject, status="fault", message=problem) for problem in problems]

@@ -6,6 +6,7 @@ job. Elsewhere, where forking a process with such libraries is not safe, each ca
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -23,8 +24,18 @@ from typing import IO, Any, Self, TypeVar
 from tunescope.errors import RunError, TunescopeError
 
 _FORKS = sys.platform == "linux"
-_PRELOADED = ("datasets", "sklearn.metrics", "tunescope.preflight.network", "tunescope.preflight.overfit")
+_PRELOADED = (
+    "datasets",
+    "peft",
+    "sklearn.metrics",
+    "transformers.modeling_utils",
+    "transformers.models.auto.modeling_auto",
+    "tunescope.preflight.network",
+    "tunescope.preflight.overfit",
+)
 """What a process that runs jobs has in memory, and the functions that are called."""
+_SERVER = f"from {__name__} import main; main()"
+"""Not `-m`: what is pickled must be of this module, not of `__main__`."""
 _GIB = 2.0**30
 _STATUS = Path("/proc/self/status")
 
@@ -90,7 +101,9 @@ class FreshProcesses:
         except (EOFError, BrokenPipeError) as error:
             said = self._last_words()
             self._stop()
-            raise RunError(f"the process that tries things out ended before it answered. It last said: {said}") from error
+            raise RunError(
+                f"the process that tries things out ended before it answered. It last said: {said}"
+            ) from error
         except BaseException:
             self._stop()
             raise
@@ -102,14 +115,15 @@ class FreshProcesses:
 
     def _start(self) -> None:
         read_end, write_end = os.pipe()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server is
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tunescope.preflight.fresh_process", str(write_end)],
+            [sys.executable, "-c", _SERVER, str(write_end)],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
             pass_fds=(write_end,),
-            env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+            # Threads that wait must not spin: on a machine that does other work too, a step takes ten times as long then.
+            env={"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"TOKENIZERS_PARALLELISM": "false"},
         )
         os.close(write_end)
         self._replies = os.fdopen(read_end, "rb")
@@ -119,10 +133,8 @@ class FreshProcesses:
             self._server.kill()
             self._server.wait()
             assert self._server.stdin is not None
-            try:
+            with contextlib.suppress(BrokenPipeError):  # the server died with a call half written
                 self._server.stdin.close()
-            except BrokenPipeError:
-                pass  # the server had died with a call half written
         for file in (self._replies, self._log):
             if file is not None:
                 file.close()
@@ -216,7 +228,3 @@ def _file_pages_gib() -> float:
 def _status_gib(name: str) -> float:
     lines = _STATUS.read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) * 1024.0 / _GIB
-
-
-if __name__ == "__main__":
-    main()

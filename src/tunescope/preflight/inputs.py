@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from tunescope.errors import StudyError, TunescopeError
 from tunescope.hub.source import Source
+from tunescope.inference.zero_shot import label_word_ids
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import lay_out, quiet
+from tunescope.models.tokenizer import load_tokenizer
 from tunescope.steps.inputs import report_data, training_data
 from tunescope.study.configs import BaselineConfig, EvaluateConfig, TrainConfig
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 from tunescope.study.spec import StudySpec
-from tunescope.tasks.spec import TaskSpec
+from tunescope.tasks.spec import Classification, TaskKind, TaskSpec
 
 
 def check_inputs(plan: Plan, source: Source) -> None:
@@ -37,8 +39,25 @@ def check_inputs(plan: Plan, source: Source) -> None:
         attempt(lambda task=task: report_data(task, source))  # type: ignore[misc]
     for model in plan.study.base_models:
         attempt(lambda model=model: check_model(plan.study, model, source))  # type: ignore[misc]
+    for cell in plan.baselines:
+        if cell.baseline == "zero_shot":
+            attempt(lambda job=cell.job: check_label_words(job, source))  # type: ignore[misc]
     if problems:
         raise StudyError(problems)
+
+
+def check_label_words(job: Job, source: Source) -> None:
+    """Whether a zero-shot baseline's label words have tokens of their own after the prompt.
+
+    Raises:
+        TunescopeError: If one has not, or there is no such tokenizer.
+    """
+    config = job.config
+    assert isinstance(config, BaselineConfig)
+    assert isinstance(config.task, Classification)
+    model = config.base_model
+    assert model is not None
+    label_word_ids(config.task, load_tokenizer(model, source.model_folder(model.name, model.revision)))
 
 
 def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
@@ -49,19 +68,21 @@ def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
     """
     folder = source.model_folder(model.name, model.revision)
     problems: list[str] = []
+    heads: set[tuple[TaskKind, int]] = set()
     for task in study.tasks:
         try:
             config = lay_out(model, folder, task_kind=task.kind, num_labels=_num_labels(task)).config
         except TunescopeError as error:
             problems.append(str(error))
             continue
+        heads.add((task.kind, _num_labels(task)))
         positions = getattr(config, "max_position_embeddings", None)
         if positions is not None and task.max_length > positions:
             problems.append(
                 f"tasks.{task.name}.max_length is {task.max_length}, but base model {model.name} has {positions} positions. "
                 f"Lower it to {positions} or less"
             )
-    for kind, num_labels in dict.fromkeys((task.kind, _num_labels(task)) for task in study.tasks):
+    for kind, num_labels in sorted(heads):
         for entry in study.methods:
             for values in entry.grid():
                 try:
@@ -85,5 +106,10 @@ def _tasks_read(jobs: tuple[Job, ...]) -> list[TaskSpec]:
 
 
 def _tasks_reported(jobs: tuple[Job, ...]) -> list[TaskSpec]:
-    views = [job.config.task for job in jobs if isinstance(job.config, EvaluateConfig | BaselineConfig)]
+    views = [
+        job.config.task
+        for job in jobs
+        if isinstance(job.config, EvaluateConfig)
+        or (isinstance(job.config, BaselineConfig) and job.config.baseline != "reference")  # which reads no rows
+    ]
     return list({view.model_dump_json(): view for view in views}.values())

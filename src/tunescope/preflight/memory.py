@@ -98,7 +98,9 @@ def largest_portions(trial: Trial) -> tuple[Portion, Portion]:
 def judge_measured(subject: str, predicted_gib: float | None, measured_gib: float, *, where: str) -> Finding:
     """Holds the predicted peak of a trial against the measured one."""
     if predicted_gib is None:
-        return _finding(subject, "note", f"measured {measured_gib:.2f} GiB {where}; no prediction for this model or method")
+        return _finding(
+            subject, "note", f"measured {measured_gib:.2f} GiB {where}; no prediction for this model or method"
+        )
     ratio = predicted_gib / measured_gib
     told = f"two steps here: predicted {predicted_gib:.2f}, measured {measured_gib:.2f} GiB {where}, ratio {ratio:.2f}"
     if abs(ratio - 1.0) <= _TOLERANCE:
@@ -118,4 +120,3 @@ def _num_outputs(task: TaskSpec) -> int:
 
 def _finding(subject: str, status: Status, message: str) -> Finding:
     return Finding(section="memory", subject=subject, status=status, message=message)
-

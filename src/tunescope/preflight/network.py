@@ -122,7 +122,9 @@ def judge_network(subject: str, facts: NetworkFacts) -> Iterator[Finding]:
             f"{', '.join(facts.head_names)}",
         )
     if facts.pad_id != facts.model_pad_id:
-        yield finding("fault", f"the tokenizer pads with id {facts.pad_id}, the model with {facts.model_pad_id}. Report this")
+        yield finding(
+            "fault", f"the tokenizer pads with id {facts.pad_id}, the model with {facts.model_pad_id}. Report this"
+        )
     if facts.golden_ids != facts.golden_ids_again:
         yield finding("fault", f"two loads of the tokenizer give other ids for the same text: {GOLDEN_SENTENCE!r}")
     ids = " ".join(map(str, facts.golden_ids[:_SHOWN_IDS]))

@@ -73,7 +73,9 @@ class TrialResult:
     without_gradient: tuple[str, ...]
     """Those of `trained` whose gradient was none or zero in the last step."""
     num_frozen: int
+    """Parameters that are not to change."""
     moved_though_frozen: tuple[str, ...]
+    """Those of them, and buffers, that did."""
     parameters: ParameterCounts
     train: Portion
     evaluation: Portion
@@ -137,7 +139,7 @@ def take_steps(trial: Trial) -> TrialResult:
         head=head,
         unmoved=tuple(name for name in learners if name not in changed),
         without_gradient=tuple(name for name, p in learners.items() if p.grad is None or not bool(p.grad.any())),
-        num_frozen=len(after) - len(learners),
+        num_frozen=sum(1 for _ in model.parameters()) - len(learners),
         moved_though_frozen=tuple(sorted(changed - learners.keys())),
         parameters=count_parameters(model),
         train=_portion(encoded.lengths[rows]),

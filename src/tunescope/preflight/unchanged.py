@@ -55,7 +55,12 @@ def _fingerprints(job: Job, source: Source) -> dict[str, tuple[str, Callable[[],
             f"the {config.task.report_split} split of task {config.task.name}",
             lambda: report_data(config.task, source).fingerprint,
         )
-    if isinstance(config, TrainConfig | RepresentConfig):
+    if isinstance(config, BaselineConfig):
+        found["train_fingerprint"] = (
+            f"the {config.task.train_split} split of task {config.task.name}",
+            lambda: training_data(config.task, source).fingerprint,
+        )
+    if isinstance(config, TrainConfig | RepresentConfig | BaselineConfig) and config.base_model is not None:
         model = config.base_model
         found["model_fingerprint"] = (
             f"base model {model.name}",

@@ -17,7 +17,7 @@ def check_summary(report: CheckReport) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, title=f"check of {report.study}", title_justify="left", title_style="bold")
     table.add_column("section", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("subject", overflow="fold", max_width=40)
+    table.add_column("subject", overflow="fold", max_width=48)
     table.add_column("finding", overflow="fold")
     for section in SECTIONS:
         findings = [finding for finding in report.findings if finding.section == section]

@@ -29,6 +29,9 @@ def result_summary(rows: Sequence[ResultRow], study: StudySpec | None = None) ->
     parts: list[RenderableType] = []
     models = list(dict.fromkeys(row.base_model for row in rows if row.kind == "run"))
     for model in models:
+        num_seeds = len({row.seed for row in rows if row.kind == "run" and row.base_model == model})
+        spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
+        parts.append(Text(inert(f"{model}: {spread}, in percent unless said"), style="bold"))
         parts.append(_model_table(model, rows))
     parts.extend(_notes(rows))
     if study is not None:
@@ -41,13 +44,7 @@ def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
     baselines = [row for row in rows if row.kind == "baseline" and row.base_model in (None, model)]
     methods = list(dict.fromkeys(row.method for row in runs))
     guesses = [name for name in ("majority", "random", "zero_shot") if any(row.method == name for row in baselines)]
-    num_seeds = len({row.seed for row in runs})
-    spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
-    table = Table(
-        title=Text(inert(f"{model}: {spread}, in percent unless said"), style="bold"),
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-    )
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("task", no_wrap=True)
     table.add_column("score", no_wrap=True)
     table.add_column("rows", justify="right")

@@ -34,7 +34,7 @@ def extract(
     lengths = np.array([len(encoded.input_ids[row]) for row in first_rows])
     states: dict[str, torch.Tensor] = {}
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         for places in evaluation_batches(lengths, batch_tokens):
             batch = network_inputs(encoded, first_rows[places], network, device)
             layers = model(**batch, output_hidden_states=True).hidden_states

@@ -21,9 +21,9 @@ def pool(hidden_NSD: torch.Tensor, mask_NS: torch.Tensor, how: Pooling) -> torch
         (n, d) float32.
     """
     hidden = hidden_NSD.float()
-    mask = mask_NS.to(hidden.dtype)
     if how == "mean":
-        return torch.einsum("nsd,ns->nd", hidden, mask) / mask.sum(dim=1, keepdim=True)
+        real = hidden.masked_fill((mask_NS == 0)[:, :, None], 0.0)  # not times 0: padding may hold inf or NaN
+        return real.sum(dim=1) / mask_NS.sum(dim=1, keepdim=True)
     places = torch.arange(mask_NS.shape[1], device=mask_NS.device).expand_as(mask_NS)
     if how == "last_token":
         picked = places.masked_fill(mask_NS == 0, -1).argmax(dim=1)

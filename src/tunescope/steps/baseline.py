@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.chance import (
     expected_answer_scores,
     expected_label_scores,
@@ -26,7 +28,7 @@ from tunescope.models.tokenizer import load_tokenizer
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, report_data, training_data
-from tunescope.study.configs import BaselineConfig
+from tunescope.study.configs import BaselineConfig, reads_train_rows
 from tunescope.tasks.data import Examples
 from tunescope.tasks.scores import SCORES
 from tunescope.tasks.spec import TaskSpec
@@ -43,21 +45,20 @@ def run(
 def _majority(config: BaselineConfig, out: Path, context: StepContext) -> dict[str, Any]:
     """The commonest training label; the mean training score; no answer to any question."""
     task = config.task
-    train = training_data(task, context.source).train
     report = report_data(task, context.source).report
     predicted: Any
     more: dict[str, Any] = {}
     if task.kind == "classification":
-        label = majority_label(train)
+        label = majority_label(training_data(task, context.source).train)
         predicted, more["predicts"] = np.full(len(report), label), task.labels[label]
     elif task.kind == "regression":
-        mean = float(train.numbers.mean())
+        mean = float(training_data(task, context.source).train.numbers.mean())
         predicted, more["predicts"] = np.full(len(report), mean), mean
     else:
         predicted, more["predicts"] = dict.fromkeys(report.ids, ""), "no answer"
     scores = _score(task, report, predicted)
     write_scores(out, scores, {"split": task.report_split, **more})
-    return _facts(scores, context, task) | more
+    return _facts(scores, config, context) | more
 
 
 def _random(config: BaselineConfig, out: Path, context: StepContext) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _random(config: BaselineConfig, out: Path, context: StepContext) -> dict[str
     no_form = {name: "no closed form; see the draws" for name in task.metrics if name not in expected}
     scores = Scores(values=expected, undefined=no_form, num_examples=len(report))
     write_scores(out, scores, {"split": task.report_split, "draws": by_seed})
-    return _facts(scores, context, task) | {"draws": by_seed}
+    return _facts(scores, config, context) | {"draws": by_seed}
 
 
 def _reference(config: BaselineConfig, out: Path, context: StepContext) -> dict[str, Any]:
@@ -113,7 +114,11 @@ def _zero_shot(config: BaselineConfig, out: Path, context: StepContext) -> dict[
     scores = score(task, report, predictions)
     write_scores(out, scores, {"split": task.report_split, "label_words": list(task.label_words or ())})
     pq.write_table(prediction_table(task, report, predictions), out / "predictions.parquet", compression="zstd")
-    return _facts(scores, context, task) | {"truncation": {"report": vars(encoded.truncation)}}
+    return _facts(scores, config, context) | {
+        "truncation": asdict(encoded.truncation),
+        "model_fingerprint": weights_fingerprint(folder),
+        "flags": [f"on the report rows, {scores.note}"] if scores.note else [],
+    }
 
 
 def _score(task: TaskSpec, report: Examples, predicted: Any) -> Scores:
@@ -132,9 +137,12 @@ def _score(task: TaskSpec, report: Examples, predicted: Any) -> Scores:
     return Scores(values=values, undefined=undefined, num_examples=len(report))
 
 
-def _facts(scores: Scores, context: StepContext, task: TaskSpec) -> dict[str, Any]:
-    return {
+def _facts(scores: Scores, config: BaselineConfig, context: StepContext) -> dict[str, Any]:
+    facts = {
         "scores": scores.values,
         "num_examples": scores.num_examples,
-        "data_fingerprint": report_data(task, context.source).fingerprint,
+        "data_fingerprint": report_data(config.task, context.source).fingerprint,
     }
+    if reads_train_rows(config.task, config.baseline):
+        facts["train_fingerprint"] = training_data(config.task, context.source).fingerprint
+    return facts

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-import torch
 from pydantic import TypeAdapter
 
 from tunescope.hub.source import Source
@@ -41,8 +40,14 @@ def network_for(base_model: BaseModelSpec, task: TaskSpec, source: Source, *, se
     folder = source.model_folder(base_model.name, base_model.revision)
     num_labels = len(task.labels) if task.kind == "classification" else 1
     network = load_network(base_model, folder, task_kind=task.kind, num_labels=num_labels, seed=seed)
-    network.model.to(torch.device(device))
+    network.model.to(device)
     return network
+
+
+def forget_inputs() -> None:
+    """Drops what was read: a run begins so, because files may have changed since an earlier one of this process."""
+    for kept in (_training_data, _report_data, _encoded):
+        kept.cache_clear()
 
 
 @lru_cache(maxsize=4)

@@ -83,7 +83,7 @@ def test_sweeps_are_taken_out_of_their_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change, message",
     [
         ("training.epocs=2", "training.epocs is not a field of TrainingSettings. Did you mean 'epochs'?"),
         ("methods.lora.rnk=2", "methods.lora.rnk is not a field of Lora. Did you mean 'rank'?"),
@@ -153,7 +153,7 @@ def test_an_override_that_would_undo_a_sweep() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text, message",
     [
         ("name: x\nname: y\n", "study.yaml:2: not YAML: key 'name' stands twice (first on line 1)"),
         ("tasks: [a\nb: 1", "study.yaml:2: not YAML"),
@@ -170,7 +170,7 @@ def test_what_is_no_study(text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="no such file. `tunescope init` writes a study to start from"):
+    with pytest.raises(StudyError, match=r"no such file\. `tunescope init` writes a study to start from"):
         load_study(tmp_path / "none.yaml")
     with pytest.raises(StudyError, match="is a folder"):
         load_study(tmp_path)

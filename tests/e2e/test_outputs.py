@@ -1,0 +1,111 @@
+"""What the other commands say of a study that has run: table, CSV, JSON, Parquet, DataFrame, status, forget."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pyarrow.parquet as pq
+
+from tunescope.analysis.collect import ResultRow
+from tunescope.api import load_results, study_results
+
+
+def test_every_format_holds_the_same_rows(finished):
+    columns = list(ResultRow.__dataclass_fields__)
+    as_json = finished.rows()
+    assert (
+        len(as_json) == 8 * 2 + 2 * 2 + 2 * (2 + 4) + 1 + 2
+    )  # runs, majority, random with its draws, reference, zero-shot
+    assert all(list(row) == columns for row in as_json)
+    assert as_json == [vars(row) for row in study_results(finished.path, store=finished.store)]
+
+    target = finished.folder / "rows.parquet"
+    words = ("results", finished.path, "--store", finished.store, "--format")
+    assert finished.tunescope(*words, "parquet", "--output", target).code == 0
+    assert pq.read_table(target).to_pylist() == as_json
+
+    told = finished.tunescope(*words, "csv")
+    as_csv = list(csv.DictReader(io.StringIO(told.out)))
+    assert [_as_csv(row) for row in as_json] == [_as_csv(_typed(row, as_json[0])) for row in as_csv]
+
+    frame = load_results(finished.path, store=finished.store)
+    assert list(frame.columns) == columns
+    assert list(frame["metric"]) == [row["metric"] for row in as_json]
+    for value, row in zip(frame["value"], as_json, strict=True):
+        assert value == row["value"] or (math.isnan(value) and row["value"] is None)
+
+
+def _typed(row, example):
+    """A CSV row whose numbers are numbers again."""
+    numbers = {
+        name for name, field in ResultRow.__dataclass_fields__.items() if "float" in field.type or "int" in field.type
+    }
+    assert row.keys() == example.keys()
+    return {name: float(value) if name in numbers and value else value for name, value in row.items()}
+
+
+def _as_csv(row):
+    """What CSV can tell apart: nothing and empty text are one."""
+    return {
+        name: float(value) if isinstance(value, int) else value or "" if value != 0 else 0.0
+        for name, value in row.items()
+    }
+
+
+def test_the_table_is_what_the_run_showed(finished):
+    shown = finished.tunescope("results", finished.path, "--store", finished.store)
+    assert shown.code == 0
+    assert "./model: mean ± standard deviation over 2 seeds, in percent unless said" in shown.out
+    assert shown.out.splitlines() == finished.run().out.splitlines()[1:-1]
+    assert shown.out.count("published: same accuracy 90.0: A. Nobody, a talk, 1999") == 1
+
+
+def test_an_output_that_cannot_be_written_is_told(finished):
+    target = finished.folder / "gone" / "rows.csv"
+    said = finished.tunescope(
+        "results", finished.path, "--store", finished.store, "--format", "csv", "--output", target
+    )
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"tunescope: --output {target} cannot be written: No such file or directory.\n"
+
+
+def test_a_number_leads_back_to_its_rows(finished):
+    (row,) = [row for row in finished.rows() if (row["method"], row["seed"], row["metric"]) == ("full", 1, "accuracy")]
+    folder = finished.store / "artifacts" / "evaluate" / row["job"]
+    predictions = pq.read_table(folder / "predictions.parquet").to_pylist()
+    assert len(predictions) == row["num_examples"] == 12
+    assert sum(one["correct"] for one in predictions) / 12 == row["value"]
+    assert [one["target"] for one in predictions] == [one["label"] for one in finished.pairs("dev")]
+    record = json.loads((folder / "record.json").read_text())
+    assert record["inputs"] == {"run": row["train_job"]}
+    train = json.loads((finished.store / "artifacts" / "train" / row["train_job"] / "record.json").read_text())
+    assert train["config"]["training"]["steps"] == train["facts"]["num_steps"] == 3
+
+
+def test_status_counts_and_forget_makes_one_job_anew(finished):
+    told = finished.status()
+    assert told.code == 0
+    assert [line.split() for line in told.out.splitlines() if line.split()[:1] == ["train"]] == [
+        ["train", "8", "0", "0"]
+    ]
+    before = finished.artifacts()
+    job = next(name for name in before if name.startswith("train/"))
+    short = job.partition("/")[2][:8]
+    assert finished.tunescope("forget", "ab", "--store", finished.store).code == 2
+    forgotten = finished.tunescope("forget", short, "--store", finished.store)
+    assert (forgotten.code, forgotten.out) == (0, f"forgot {job}; the next run makes it anew\n")
+    assert "1 left" in finished.status().out
+    again = finished.run()
+    assert "1 jobs done, 21 were there" in again.out
+    after = finished.artifacts()
+    assert after.keys() == before.keys()
+    assert [name for name in after if after[name] != before[name]] == [job]
+
+
+def test_the_store_keeps_the_study_as_run(finished):
+    assert (finished.store / "studies" / "small" / "study.yaml").read_text() == finished.path.read_text()
+    plan = json.loads((finished.store / "studies" / "small" / "plan.json").read_text())
+    assert {f"{job['kind']}/{job['id']}" for job in plan} == finished.artifacts().keys()

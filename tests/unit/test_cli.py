@@ -1,0 +1,102 @@
+"""Exit codes, help, and what stands on standard error; whole commands are tested in tests/e2e."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tunescope import api
+from tunescope.cli import main
+from tunescope.errors import StudyError
+from tunescope.study.load import load_study
+
+
+def test_without_a_command_the_help_is_shown_with_exit_code_2(capsys):
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    assert "One YAML study in, one trustworthy report out." in " ".join(shown.split())
+    for command in ("run", "check", "plan", "status", "results", "list", "init", "forget"):
+        assert f"\n    {command} " in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["rn", "study.yaml"], ["run"], ["results", "s.yaml", "--format", "xml"], ["plan", "s.yaml", "--workers", "0"]],
+)
+def test_words_that_no_command_takes_exit_with_2(capsys, words):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    assert "usage: tunescope" in capsys.readouterr().err
+
+
+def test_an_error_is_told_line_by_line_and_inert(capsys, monkeypatch, tmp_path):
+    def fail(*_, **__):
+        raise StudyError(["one \x1b[31mred\x1b[0m", "two [bold]x[/bold]"])
+
+    monkeypatch.setattr(api, "study_status", fail)
+    assert main(["status", str(tmp_path / "s.yaml")]) == 2
+    assert capsys.readouterr().err == "tunescope: one \\x1b[31mred\\x1b[0m\ntunescope: two [bold]x[/bold]\n"
+
+
+def test_an_interrupt_exits_with_130(capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "study_status", interrupted)
+    assert main(["status", "s.yaml"]) == 130
+    assert capsys.readouterr().err == "tunescope: interrupted\n"
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a fault of tunescope's own")
+
+    monkeypatch.setattr(api, "study_status", broken)
+    with pytest.raises(RuntimeError, match="a fault of tunescope's own"):
+        main(["status", "s.yaml"])
+
+
+def test_init_writes_a_study_that_loads_and_overwrites_nothing(capsys, tmp_path):
+    path = tmp_path / "my study.yaml"
+    assert main(["init", str(path)]) == 0
+    assert capsys.readouterr().out == f"wrote {path}. Next: tunescope run {path}\n"
+    assert load_study(path).name == "my-study"
+    path.write_text("mine", encoding="utf-8")
+    assert main(["init", str(path)]) == 2
+    assert "is there already, and stays as it is" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert main(["init", str(tmp_path / "no" / "study.yaml")]) == 2
+    assert "cannot be written: No such file or directory." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what,named", [("tasks", "mrpc"), ("methods", "lora"), ("metrics", "squad_f1")])
+def test_list_names_what_there_is(capsys, monkeypatch, what, named):
+    monkeypatch.setenv("COLUMNS", "not a number")
+    assert main(["list", what]) == 0
+    assert named in capsys.readouterr().out
+
+
+def test_a_reader_that_stops_early_gets_no_traceback():
+    code = "import sys; from tunescope.cli import main; sys.exit(main(['list', 'tasks']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    code = (
+        "import sys; from tunescope.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print([name for name in ('torch', 'transformers', 'numpy', 'pyarrow') if name in sys.modules])"
+    )
+    began = time.monotonic()
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.rstrip().endswith("[]")
+    assert time.monotonic() - began < 10.0  # a tenth of a second where nobody else is at work
