@@ -46,7 +46,13 @@ def main() -> None:
             "python -c pass": [sys.executable, "-c", "pass"],
             "python -c 'import torch'": [sys.executable, "-c", "import torch"],
             "tunescope --help": [*tunescope, "--help"],
-            "tunescope plan studies/phase1.yaml --workers 3 (99 jobs)": [*tunescope, "plan", "studies/phase1.yaml", "--workers", "3"],
+            "tunescope plan studies/phase1.yaml --workers 3 (99 jobs)": [
+                *tunescope,
+                "plan",
+                "studies/phase1.yaml",
+                "--workers",
+                "3",
+            ],
             "tunescope plan, 10,008 jobs": [*tunescope, "plan", str(many)],
         }
         print("| command | median s | min | max |")

@@ -5,8 +5,8 @@ A `Fact` is told in forms that mean the same; each deed has two words; each thin
 
 What makes the tasks drawn from it learnable by a Llama of a million parameters in seconds, and not all the way:
 
-- Two sentences mean the same if their verbs do; all other words agree. The same verbs stand in both labels, so no single
-  word tells, only the two together.
+- Two sentences mean the same if they both praise or both blame the same thing. Every word stands in both labels, so no single
+  one tells, only the two sentences together.
 - A claim follows if it names the kind of the thing in the premise; every kind stands in both labels.
 - A question asks who, where, when or which colour; where the text does not say, it has no answer.
 - Opinions are contrasted, negated ("not dull at all") or somebody else's; negated ones and other people's stand in no labelled

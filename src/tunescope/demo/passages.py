@@ -64,12 +64,12 @@ def story(rng: random.Random) -> str:
 
 
 def paraphrase(rng: random.Random, equivalent: bool) -> Pair:
-    """Two forms of one fact; the verbs are the two words for one deed, or words for two deeds."""
-    fact = draw_fact(rng)
-    first, second = rng.sample(FORMS, 2)
-    deed = fact.deed if equivalent else rng.choice([other for other in DEEDS if other != fact.deed])
-    verbs = (fact.deed, DEEDS[deed]) if rng.random() < 0.5 else (DEEDS[fact.deed], deed)
-    return Pair(first=fact.tell(first, deed=verbs[0]), second=fact.tell(second, deed=verbs[1]))
+    """Two opinions of one thing that praise it both or blame it both, or one of each."""
+    topic, positive = rng.choice(TOPICS), rng.random() < 0.5
+    while True:
+        first, second = (rng.choice(_outright(rng, topic, good)) for good in (positive, positive == equivalent))
+        if first != second:
+            return Pair(first=first, second=second)
 
 
 def inference(rng: random.Random, entailed: bool) -> Pair:
@@ -87,14 +87,9 @@ def opinion(rng: random.Random, positive: bool, *, direct: bool = False) -> str:
     opposite word or report somebody else's opposite opinion.
     """
     own, opposite = (GOOD, BAD) if positive else (BAD, GOOD)
-    topic, (word, second), other = rng.choice(TOPICS), rng.sample(own, 2), rng.choice(opposite)
+    topic, word, other = rng.choice(TOPICS), rng.choice(own), rng.choice(opposite)
     aspect, adverb, person = rng.choice(ASPECTS), rng.choice(ADVERBS), rng.choice(PEOPLE)
-    plain = (
-        f"the {topic} was {adverb} {word}.",
-        f"a {word} and {second} {topic}.",
-        f"i thought the {topic} was {adverb} {word} and {second}.",
-        f"what a {word} {topic}, {adverb} {second} to the end.",
-    )
+    plain = _outright(rng, topic, positive)
     contrasted = (
         f"the {aspect} was {other} but the {topic} was {adverb} {word}.",
         f"although the {aspect} was {other}, i found the {topic} {word}.",
@@ -109,6 +104,18 @@ def opinion(rng: random.Random, positive: bool, *, direct: bool = False) -> str:
     )
     styles = (plain, contrasted) if direct else (plain, contrasted, turned)
     return rng.choice(rng.choices(styles, weights=(3, 2, 5)[: len(styles)])[0])
+
+
+def _outright(rng: random.Random, topic: str, positive: bool) -> tuple[str, ...]:
+    """Ways to praise or blame a thing plainly."""
+    word, second = rng.sample(GOOD if positive else BAD, 2)
+    adverb = rng.choice(ADVERBS)
+    return (
+        f"the {topic} was {adverb} {word}.",
+        f"a {word} and {second} {topic}.",
+        f"i thought the {topic} was {adverb} {word} and {second}.",
+        f"what a {word} {topic}, {adverb} {second} to the end.",
+    )
 
 
 def reading(rng: random.Random, answerable: bool) -> Reading:

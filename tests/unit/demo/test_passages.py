@@ -4,40 +4,48 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 
-from tunescope.demo.grammar import COLOURS, DEEDS, KINDS, PEOPLE, PLACES, TIMES
+from tunescope.demo.grammar import BAD, COLOURS, GOOD, KINDS, PEOPLE, PLACES, TIMES, TOPICS
 from tunescope.demo.passages import inference, opinion, paraphrase, reading, story
 
 _KIND_OF = {thing: kind for kind, things in KINDS.items() for thing in things}
-_DEED_OF = {word: deed for deed, other in DEEDS.items() for word in (deed, other)}
 
 
-def the_one(text: str, *choices: object) -> str:
+def words_of(text: str) -> set[str]:
+    """The words of a text without their punctuation."""
+    return {word.strip(".,?") for word in text.split()}
+
+
+def the_one(text: str, choices: Iterable[str]) -> str:
     """The one word of a text that is among the choices."""
-    (found,) = {word.strip(".?") for word in text.split()} & {str(word) for group in choices for word in group}  # type: ignore[attr-defined]
+    (found,) = words_of(text) & set(choices)
     return found
 
 
-def test_a_pair_means_the_same_if_its_verbs_do() -> None:
+def test_a_pair_means_the_same_if_both_praise_or_both_blame_one_thing() -> None:
     rng = random.Random(0)
     for _ in range(300):
         for equivalent in (True, False):
             pair = paraphrase(rng, equivalent)
             assert pair.first != pair.second
-            one, other = (_DEED_OF[the_one(text, _DEED_OF)] for text in (pair.first, pair.second))
-            assert (one == other) == equivalent
-            for group in (PEOPLE, COLOURS, _KIND_OF, PLACES):
-                assert the_one(pair.first, group) == the_one(pair.second, group)
+            assert the_one(pair.first, TOPICS) == the_one(pair.second, TOPICS)
+            praises = [bool(words_of(text) & set(GOOD)) for text in (pair.first, pair.second)]
+            blames = [bool(words_of(text) & set(BAD)) for text in (pair.first, pair.second)]
+            assert praises == [not blame for blame in blames]
+            assert (praises[0] == praises[1]) == equivalent
 
 
-def test_no_single_verb_tells_the_label_of_a_pair() -> None:
+def test_no_single_word_tells_the_label_of_a_pair() -> None:
     rng = random.Random(0)
-    verbs = {
-        equivalent: Counter(the_one(paraphrase(rng, equivalent).second, _DEED_OF) for _ in range(2000))
+    seen = {
+        equivalent: Counter(
+            word for _ in range(4000) for word in words_of(paraphrase(rng, equivalent).second) & {*GOOD, *BAD}
+        )
         for equivalent in (True, False)
     }
-    for verb in _DEED_OF:
-        assert 0.6 < verbs[True][verb] / verbs[False][verb] < 1.7
+    for word in (*GOOD, *BAD):
+        assert 0.6 < seen[True][word] / seen[False][word] < 1.7
 
 
 def test_a_claim_follows_if_it_names_the_kind() -> None:
