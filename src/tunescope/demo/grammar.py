@@ -7,7 +7,7 @@ What makes the tasks drawn from it learnable by a Llama of a million parameters 
 
 - Two sentences mean the same if they both praise or both blame the same thing. Every word stands in both labels, so no single
   one tells, only the two sentences together.
-- A claim follows if it names the kind of the thing in the premise; every kind stands in both labels.
+- A claim that somebody liked or hated a thing follows if it agrees with the opinion in the premise; both verbs stand in both labels.
 - A question asks who, where, when or which colour; where the text does not say, it has no answer.
 - Opinions are contrasted, negated ("not dull at all") or somebody else's; negated ones and other people's stand in no labelled
   pretraining text, so fine-tuning has to add them.

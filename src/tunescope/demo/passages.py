@@ -16,7 +16,6 @@ from tunescope.demo.grammar import (
     DEEDS,
     FORMS,
     GOOD,
-    KINDS,
     PEOPLE,
     TOPICS,
     draw_fact,
@@ -73,11 +72,12 @@ def paraphrase(rng: random.Random, equivalent: bool) -> Pair:
 
 
 def inference(rng: random.Random, entailed: bool) -> Pair:
-    """A fact, when it was, and a claim of what kind its thing is of."""
-    fact = draw_fact(rng)
-    told = [fact.tell(rng.choice(FORMS)), fact.tell("It was in the {time}.")]
-    kind = fact.kind if entailed else rng.choice([other for other in KINDS if other != fact.kind])
-    return Pair(first=" ".join(told), second=fact.tell("{person} {deed} a {kind}.", kind=kind))
+    """Somebody's opinion of a thing, and a claim that they liked it or did not."""
+    fact, topic, positive = draw_fact(rng), rng.choice(TOPICS), rng.random() < 0.5
+    told = f"{fact.person} said in the {fact.place}: {rng.choice(_outright(rng, topic, positive))}"
+    claims = ("{person} {verb} the {topic}.", "The {topic} was {verb} by {person}.")
+    verb = "liked" if positive == entailed else "hated"
+    return Pair(first=told, second=rng.choice(claims).format(person=fact.person, verb=verb, topic=topic))
 
 
 def opinion(rng: random.Random, positive: bool, *, direct: bool = False) -> str:

@@ -107,12 +107,8 @@ def load_task_data(task: TaskSpec, source: Source) -> TaskData:
     """A task's two splits, read and described.
 
     Raises:
-        DataError: As `load_training_data`; also if both splits are the same.
+        DataError: As `load_training_data`.
     """
-    if task.train_split == task.report_split:
-        raise DataError(
-            f"task {task.name}: train_split and report_split are both '{task.train_split}': they must differ."
-        )
     return describe_task_data(task, load_training_data(task, source), load_report_data(task, source))
 
 
