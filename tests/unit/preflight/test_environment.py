@@ -20,7 +20,6 @@ def test_the_environment_of_the_tests_is_sound():
         "torch",
         "transformers",
         "peft",
-        "accelerate",
         "datasets",
     }
     assert "pytest" not in {finding.subject for finding in found}, "extras are not asked for"
