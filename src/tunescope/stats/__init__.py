@@ -1,0 +1,1 @@
+"""Scores of several seeds and examples -> estimates with intervals, tests and verdicts. Knows nothing of studies or files."""

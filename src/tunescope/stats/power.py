@@ -1,0 +1,396 @@
+"""What a study of so many seeds and examples can find: half-widths, smallest detectable differences, seeds needed.
+
+Arms A and B, S seeds each, n examples; the difference is A - B, in the score's own unit (0.03 is 3 points of accuracy). With
+
+    V      variance over seeds of one arm's score on this test set (`Assumptions.seed_sd` squared),
+    rho    correlation over seeds of the two arms' scores, where seeds are paired,
+    E      variance over examples of what the seeds agree on: 0 where n is unknown,
+
+the crossed model of seeds x examples (`tunescope.stats.crossed`) has, for the designs in `DESIGNS`,
+
+    paired           Var = 2 V (1 - rho) / S + E_diff / n        S - 1 degrees of freedom of the first term
+    unpaired_seeds   Var = 2 V / S           + E_diff / n        2 (S - 1)
+    unpaired         Var = 2 V / S           + 2 E_arm / n       2 (S - 1)
+
+(Hillis, 2007, doi:10.1002/sim.2532, with the mean squares at their expectations.) The t distribution's df follow from both
+terms by `tunescope.stats.crossed.effective_df`, n - 1 (2 (n - 1) for two example sets) being the second's. More seeds shrink
+the first term only, so a test set can be too small for any number of seeds.
+
+E comes from disagreement. A run of A and one of B differ in correctness on a share q of the examples, two seeds of one arm
+on a share c; for accuracy E_diff = q - c and E_arm = p (1 - p) - c / 2. With c = 0 and one seed this is the variance of two
+paired proportions (Connor, 1987, doi:10.2307/2531961), without its - difference^2, which matters little and errs on the
+safe side. A difference d needs a share d that disagrees, so q is max(q, d) there. Card et al. (2020, arXiv:2010.06595) show
+how often NLP studies lack power, and that q is what it hangs on.
+
+A test's power is that of the noncentral t. `tunescope.stats.compare` calls a difference real only where the permutation
+test over seeds says so too, and that cannot go below `smallest_p`; for few seeds its share is simulated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from tunescope.stats.crossed import effective_df
+from tunescope.stats.spread import Spread, check_within
+
+Design = Literal["paired", "unpaired_seeds", "unpaired"]
+DESIGNS: dict[Design, str] = {
+    "paired": "the same seeds and the same examples in both arms",
+    "unpaired_seeds": "the same examples, other seeds",
+    "unpaired": "other seeds and other examples of the same number",
+}
+
+SEED_SD = 0.01
+"""One point: between the 0.8 (MRPC, F1) and 2.7 (RTE) that 25 seeds of a stable BERT fine-tuning show (Mosbach et al., 2021,
+arXiv:2006.04884, table 1) and what SST-2's larger training set leaves. Measure your own: three to five seeds tell its size."""
+SEED_CORRELATION = 0.0
+"""No credit for shared seeds: data order is shared between methods, initial weights of an adapter and a full model are not."""
+DISCORDANCE = 0.10
+"""Share of examples that two methods on one base model get differently right. An assumption: two models of 90% accuracy
+with independent errors differ on 18%, and methods on one base share most of theirs."""
+SEED_DISCORDANCE = 0.05
+"""Share of examples that two seeds of one method get differently right. An assumption: half of `DISCORDANCE`, so that half
+of what the methods disagree on would repeat with other seeds."""
+
+MOST_SEEDS = 1000
+"""The search for the seeds needed ends here."""
+_SIMULATED_UP_TO = {"paired": 12, "unpaired_seeds": 7, "unpaired": 7}
+"""Seeds up to which permutations are enumerated in a simulation; above, the permutation test is about as strong as t."""
+_DRAWS = 4000
+"""Simulated studies: power has a Monte Carlo error of 0.6 points at 80%, the smallest difference one of about 1%."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What is not known before the runs; the defaults are this file's constants, each with its reason."""
+
+    seed_sd: float = SEED_SD
+    """Standard deviation over seeds of one arm's score on the study's test set, in the score's unit."""
+    seed_correlation: float = SEED_CORRELATION
+    """Correlation over seeds of the two arms' scores, in [-1, 1); counts where seeds are paired."""
+    discordance: float = DISCORDANCE
+    """Share of examples, in [0, 1], that a run of A and a run of B (same seed where paired) get differently right."""
+    seed_discordance: float = SEED_DISCORDANCE
+    """Share of examples, in [0, 1], that two seeds of one arm get differently right; 0 is the cautious end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsNeeded:
+    """The least number of seeds per arm; where it is None no number is enough, and `reason` says why."""
+
+    num_seeds: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """What a study of this size can find, all in the score's unit; None where it is not estimable, and `reason` says why."""
+
+    design: Design
+    num_seeds: int
+    num_examples: int | None
+    variance: float | None
+    """Of the difference of the two arms' mean scores."""
+    df: float | None
+    """Of the t distribution; infinite where seeds do not vary."""
+    half_width: float | None
+    """Of the confidence interval of level 1 - alpha."""
+    detectable_by_interval: float | None
+    """The difference whose interval leaves out 0 with the target power (noncentral t alone)."""
+    smallest_p: float | None
+    """The least p-value that a permutation test over these seeds can give; None with one seed, where examples are the units."""
+    detectable: float | None
+    """The difference found with the target power when interval and permutation test must both say so."""
+    seeds_to_detect: SeedsNeeded | None
+    """Seeds that find a true difference of `margin`, both tests agreeing; None where no margin was given."""
+    seeds_for_equivalence: SeedsNeeded | None
+    """Seeds that show equivalence within `margin` where the true difference is 0; None where no margin was given."""
+    reason: str = ""
+
+
+def power(
+    design: Design,
+    *,
+    num_seeds: int,
+    num_examples: int | None,
+    spread: Spread | None = None,
+    assumptions: Assumptions | None = None,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    target: float = 0.8,
+) -> Power:
+    """What S seeds per arm and n examples can find, and how many seeds `margin` would take.
+
+    Where `seed_sd` is below what the seeds' disagreement alone makes of n examples, sqrt(swing c / (2 n)), it is raised to it.
+    One seed: the interval is over examples and speaks of those two runs, not of the methods; so does `reason`.
+
+    Args:
+        design: What the arms share; see `DESIGNS`.
+        num_seeds: S, per arm, 1 or more.
+        num_examples: n, 2 or more; None where unknown: seeds are then the only source of variance.
+        spread: What one example does to the score; needed where `num_examples` is given.
+        assumptions: Variances and disagreements; None for this file's defaults.
+        margin: A difference that matters, above 0, in the score's unit.
+        alpha: Two-sided level of tests and of the interval; of each one-sided test of equivalence.
+        target: Power asked for, between alpha and 1.
+
+    Raises:
+        ValueError: If an argument is out of range, or examples come without a spread.
+    """
+    assumed = assumptions if assumptions is not None else Assumptions()
+    _check(design, num_seeds, num_examples, spread, assumed, margin, alpha, target)
+    model = _Model(design, num_examples, spread, assumed)
+    needed = equivalent = None
+    if margin is not None:
+        needed = _seeds_needed(lambda seeds: _verdict_power(model, margin, seeds, alpha), model, target)
+        equivalent = _seeds_needed(lambda seeds: _shows_equivalence(model, margin, seeds, alpha), model, target)
+    variance, df = model.variance(num_seeds, 0.0)
+    if not math.isfinite(variance):
+        return Power(
+            design=design, num_seeds=num_seeds, num_examples=num_examples, variance=None, df=None, half_width=None,
+            detectable_by_interval=None, smallest_p=None, detectable=None, seeds_to_detect=needed,
+            seeds_for_equivalence=equivalent, reason="one seed and no examples: nothing tells how far a score may stray",
+        )  # fmt: skip
+    scale = max(math.sqrt(variance), 1e-12)
+    by_interval = _smallest(lambda d: _interval_power(model, d, num_seeds, alpha), 1e-9 * scale, 1e-10, target)
+    detectable: float | None = by_interval
+    reason = "one seed: the interval is over examples and speaks of these runs, not of the methods"
+    least = None
+    if num_seeds > 1:
+        reason = ""
+        least = smallest_p(num_seeds, design)
+        if least > alpha:
+            detectable = None
+            enough = next(seeds for seeds in range(2, 100) if smallest_p(seeds, design) <= alpha)
+            reason = f"{num_seeds} seeds allow no permutation p below {least:.3g}; {enough} would"
+        elif num_seeds <= _SIMULATED_UP_TO[design]:
+            detectable = _smallest(lambda d: _verdict_power(model, d, num_seeds, alpha), by_interval, 1e-3, target)
+    return Power(
+        design=design, num_seeds=num_seeds, num_examples=num_examples, variance=variance, df=df,
+        half_width=_t_quantile(1.0 - alpha / 2.0, df) * math.sqrt(variance), detectable_by_interval=by_interval,
+        smallest_p=least, detectable=detectable, seeds_to_detect=needed, seeds_for_equivalence=equivalent, reason=reason,
+    )  # fmt: skip
+
+
+def smallest_p(num_seeds: int, design: Design) -> float:
+    """The least two-sided p of a permutation test over S seeds per arm: 2 / 2^S paired, 2 / C(2S, S) unpaired."""
+    if num_seeds < 1:
+        raise ValueError(f"smallest_p: num_seeds must be 1 or more, got {num_seeds}")
+    return 2.0 / (2**num_seeds if design == "paired" else math.comb(2 * num_seeds, num_seeds))
+
+
+def t_power(difference: float, standard_error: float, df: float, alpha: float = 0.05) -> float:
+    """Power of the two-sided t test: P(|T| > t_{1 - alpha/2, df}), T noncentral t about difference / standard_error."""
+    from scipy.special import nctdtr, ndtr
+
+    if standard_error == 0.0:
+        return 1.0 if difference != 0.0 else alpha
+    critical, shift = _t_quantile(1.0 - alpha / 2.0, df), difference / standard_error
+    if df > 1e6:
+        return float(ndtr(shift - critical) + ndtr(-shift - critical))
+    # P(T < -critical) about `shift` is P(T > critical) about -shift: nctdtr is exact where its argument is positive
+    return float((1.0 - nctdtr(df, shift, critical)) + (1.0 - nctdtr(df, -shift, critical)))
+
+
+def equivalence_power(margin: float, standard_error: float, df: float, alpha: float = 0.05) -> float:
+    """Power of two one-sided t tests to show |difference| < margin where the true difference is 0.
+
+    E_s[2 Phi((margin - t_{1 - alpha, df} s) / se) - 1], over s with df s^2 / se^2 chi-square (Schuirmann, 1987,
+    doi:10.1007/BF01068419; exact for a t with df), by Gauss-Legendre quadrature.
+    """
+    from scipy.special import chdtri, gammaln, ndtr
+
+    if standard_error == 0.0:
+        return 1.0
+    critical, bound = _t_quantile(1.0 - alpha, df), margin / standard_error
+    if df > 1e6:
+        return max(0.0, float(2.0 * ndtr(bound - critical) - 1.0))
+    low, high = (math.sqrt(float(chdtri(df, tail)) / df) for tail in (1.0 - 1e-13, 1e-13))
+    high = min(high, bound / critical)
+    if high <= low:
+        return 0.0
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    s = low + (high - low) * (nodes + 1.0) / 2.0
+    log_density = (
+        math.log(2.0) + df / 2.0 * math.log(df / 2.0) - gammaln(df / 2.0) + (df - 1.0) * np.log(s) - df * s**2 / 2.0
+    )
+    inside = 2.0 * ndtr(bound - critical * s) - 1.0
+    return float((high - low) / 2.0 * np.sum(weights * np.exp(log_density) * inside))
+
+
+@dataclass(frozen=True)
+class _Model:
+    design: Design
+    num_examples: int | None
+    spread: Spread | None
+    assumed: Assumptions
+
+    def seed_variance(self) -> float:
+        """Of the difference of one seed's scores (paired), or of one score of each arm."""
+        variance = self.assumed.seed_sd**2
+        if self.num_examples is not None and self.spread is not None:
+            least = self.spread.swing * self.assumed.seed_discordance / (2.0 * self.num_examples)
+            variance = max(variance, least)
+        return 2.0 * variance * (1.0 - self.assumed.seed_correlation if self.design == "paired" else 1.0)
+
+    def example_variance(self, difference: float) -> float:
+        """E / n: what no number of seeds removes."""
+        if self.num_examples is None or self.spread is None:
+            return 0.0
+        between = self.assumed.seed_discordance
+        if self.design == "unpaired":
+            return 2.0 * max(self.spread.variance - self.spread.swing * between / 2.0, 0.0) / self.num_examples
+        return self.spread.swing * max(self._discordance(difference) - between, 0.0) / self.num_examples
+
+    def variance(self, num_seeds: int, difference: float) -> tuple[float, float]:
+        """Variance of the difference and its df; infinite variance where nothing tells it."""
+        if num_seeds == 1:
+            if self.num_examples is None or self.spread is None:
+                return math.inf, 1.0
+            if self.design == "unpaired":
+                return 2.0 * self.spread.variance / self.num_examples, 2.0 * (self.num_examples - 1)
+            return self.spread.swing * self._discordance(difference) / self.num_examples, self.num_examples - 1.0
+        seeds, examples = self.seed_variance() / num_seeds, self.example_variance(difference)
+        if seeds + examples == 0.0:
+            return 0.0, math.inf
+        return seeds + examples, float(effective_df(seeds, self.seeds_df(num_seeds), examples, self.examples_df()))
+
+    def seeds_df(self, num_seeds: int) -> int:
+        return (num_seeds - 1) * (1 if self.design == "paired" else 2)
+
+    def examples_df(self) -> int:
+        return ((self.num_examples or 2) - 1) * (2 if self.design == "unpaired" else 1)
+
+    def _discordance(self, difference: float) -> float:
+        assert self.spread is not None
+        return max(self.assumed.discordance, min(abs(difference) / self.spread.tilt, 1.0))
+
+
+def _interval_power(model: _Model, difference: float, num_seeds: int, alpha: float) -> float:
+    variance, df = model.variance(num_seeds, difference)
+    return t_power(difference, math.sqrt(variance), df, alpha)
+
+
+def _shows_equivalence(model: _Model, margin: float, num_seeds: int, alpha: float) -> float:
+    variance, df = model.variance(num_seeds, 0.0)
+    return equivalence_power(margin, math.sqrt(variance), df, alpha)
+
+
+def _verdict_power(model: _Model, difference: float, num_seeds: int, alpha: float) -> float:
+    """Power where t and permutation test must agree; 0 where the latter cannot reach alpha."""
+    if num_seeds > _SIMULATED_UP_TO[model.design]:
+        return _interval_power(model, difference, num_seeds, alpha)
+    if smallest_p(num_seeds, model.design) > alpha:
+        return 0.0
+    if model.variance(num_seeds, difference)[0] == 0.0:
+        return 1.0 if difference != 0.0 else 0.0
+    return _simulated_power(model, difference, num_seeds, alpha)
+
+
+def _simulated_power(model: _Model, difference: float, num_seeds: int, alpha: float) -> float:
+    """Share of simulated normal studies in which crossed t and permutation test both reach alpha; the same draws each call."""
+    rng = np.random.default_rng(20_100_6595)
+    per_seed, examples = model.seed_variance(), model.example_variance(difference)
+    shift = difference + math.sqrt(examples) * rng.standard_normal(_DRAWS)
+    arms = 1 if model.design == "paired" else 2
+    scores = rng.standard_normal((_DRAWS, arms, num_seeds)) * math.sqrt(per_seed / arms)
+    scores[:, 0] += shift[:, None]
+    means = scores.mean(axis=2)
+    estimate = means[:, 0] - (means[:, 1] if arms == 2 else 0.0)
+    parts = scores.var(axis=2, ddof=1) / num_seeds
+    seeds = parts.sum(axis=1)
+    squares = (parts**2).sum(axis=1) / (num_seeds - 1)
+    seeds_df = np.divide(seeds**2, squares, out=np.ones_like(seeds), where=squares > 0.0)
+    significant = np.abs(estimate) >= _half_widths(seeds, seeds_df, examples, model.examples_df(), alpha)
+    kept = scores[significant].reshape(-1, arms * num_seeds)
+    regrouped = np.abs(kept @ _regroupings(num_seeds, arms).T)  # the first column is the grouping as observed
+    p = (regrouped >= regrouped[:, :1] * (1.0 - 1e-12)).mean(axis=1)
+    return float((p <= alpha).sum() / _DRAWS)
+
+
+def _half_widths(
+    seeds: np.ndarray, seeds_df: np.ndarray, examples: float, examples_df: int, alpha: float
+) -> np.ndarray:
+    """Of crossed intervals, as `effective_df` defines them, without solving for its df."""
+    from scipy.special import stdtrit
+
+    variance = seeds + examples
+    df = variance**2 / (seeds**2 / seeds_df + examples**2 / examples_df)
+    hajek = seeds * stdtrit(seeds_df, 1.0 - alpha / 2.0) ** 2 + examples * stdtrit(examples_df, 1.0 - alpha / 2.0) ** 2
+    widths: np.ndarray = (stdtrit(df, 1.0 - alpha / 2.0) * np.sqrt(variance) + np.sqrt(hajek)) / 2.0
+    return widths
+
+
+def _regroupings(num_seeds: int, arms: int) -> np.ndarray:
+    """Signs of all sign flips (one arm) or relabellings (two), each up to an overall sign."""
+    if arms == 1:
+        flips = np.arange(2 ** (num_seeds - 1))[:, None] >> np.arange(num_seeds) & 1
+        return 1.0 - 2.0 * flips
+    chosen = [(0, *rest) for rest in combinations(range(1, 2 * num_seeds), num_seeds - 1)]
+    signs = np.full((len(chosen), 2 * num_seeds), -1.0)
+    np.put_along_axis(signs, np.asarray(chosen), 1.0, axis=1)
+    return signs
+
+
+def _seeds_needed(reached: Callable[[int], float], model: _Model, target: float) -> SeedsNeeded:
+    """The least S of 2 or more with the power asked for."""
+    if reached(10**9) < target:
+        reason = f"{model.num_examples} examples leave too much uncertainty, whatever the number of seeds"
+        return SeedsNeeded(num_seeds=None, reason=reason)
+    if reached(MOST_SEEDS) < target:
+        return SeedsNeeded(num_seeds=None, reason=f"more than {MOST_SEEDS} seeds")
+    simulated = _SIMULATED_UP_TO[model.design]
+    for seeds in range(2, simulated + 1):
+        if reached(seeds) >= target:
+            return SeedsNeeded(num_seeds=seeds)
+    low, high = simulated, MOST_SEEDS  # power grows with seeds
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) >= target else (middle, high)
+    return SeedsNeeded(num_seeds=high)
+
+
+def _smallest(reached: Callable[[float], float], least: float, tolerance: float, target: float) -> float:
+    """The least difference, no smaller than `least`, with the power asked for, by bisection to a relative tolerance."""
+    low = high = least
+    while reached(high) < target:
+        low, high = high, 2.0 * high
+    while high - low > tolerance * high:
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if reached(middle) >= target else (middle, high)
+    return high
+
+
+def _t_quantile(share: float, df: float) -> float:
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(share)) if df > 1e6 else float(stdtrit(df, share))
+
+
+def _check(
+    design: str, num_seeds: int, num_examples: int | None, spread: Spread | None, assumed: Assumptions,
+    margin: float | None, alpha: float, target: float,
+) -> None:  # fmt: skip
+    if design not in DESIGNS:
+        raise ValueError(f"power: design must be one of {', '.join(DESIGNS)}, got {design!r}")
+    if num_seeds < 1:
+        raise ValueError(f"power: num_seeds must be 1 or more, got {num_seeds}")
+    if num_examples is not None and num_examples < 2:
+        raise ValueError(f"power: num_examples must be 2 or more, or None where unknown, got {num_examples}")
+    if num_examples is not None and spread is None:
+        raise ValueError("power: num_examples needs a spread; accuracy_spread(0.85) makes one")
+    if not (assumed.seed_sd >= 0.0 and math.isfinite(assumed.seed_sd)):
+        raise ValueError(f"power: seed_sd must be finite and not negative, got {assumed.seed_sd}")
+    check_within("seed_correlation", assumed.seed_correlation, -1.0, 1.0)
+    check_within("discordance", assumed.discordance, 0.0, 1.0)
+    check_within("seed_discordance", assumed.seed_discordance, 0.0, 1.0)
+    if margin is not None and not (margin > 0.0 and math.isfinite(margin)):
+        raise ValueError(f"power: margin must be finite and above 0, got {margin}")
+    if not 0.0 < alpha < target < 1.0:
+        raise ValueError(f"power: 0 < alpha < target < 1 must hold, got alpha {alpha} and target {target}")
