@@ -27,9 +27,38 @@ class FakeConfig(StepConfig):
     num_files: int = 2
 
 
-def fake_job(name: str, *inputs: Job, does: str = "write", sleep_s: float = 0.0, num_files: int = 2) -> Job:
+class TrialLike(FakeConfig):
+    """Wanted for others alone, and others make do without it."""
+
+    kind: ClassVar[str] = "fake_trial"
+    is_for_others: ClassVar[bool] = True
+
+
+class WaveLike(FakeConfig):
+    """Makes do without trials that failed; wanted for others alone."""
+
+    kind: ClassVar[str] = "fake_wave"
+    makes_do_without: ClassVar[frozenset[str]] = frozenset({"fake_trial"})
+    is_for_others: ClassVar[bool] = True
+
+
+class ChoiceLike(FakeConfig):
+    """Makes do without trials that failed."""
+
+    kind: ClassVar[str] = "fake_choice"
+    makes_do_without: ClassVar[frozenset[str]] = frozenset({"fake_trial"})
+
+
+def fake_job(
+    name: str,
+    *inputs: Job,
+    does: str = "write",
+    sleep_s: float = 0.0,
+    num_files: int = 2,
+    kind: type[FakeConfig] = FakeConfig,
+) -> Job:
     """A job whose inputs play the roles input0, input1, ..."""
-    config = FakeConfig(name=name, does=does, sleep_s=sleep_s, num_files=num_files)
+    config = kind(name=name, does=does, sleep_s=sleep_s, num_files=num_files)
     return Job(label=name, config=config, inputs={f"input{index}": job for index, job in enumerate(inputs)})
 
 
@@ -59,7 +88,7 @@ def fake_steps(counts: Path) -> dict[str, Step]:
             path.write_text(f"{config.name} {index}\n" * 50, encoding="utf-8")
         return {"read": read, "resumed": resumed, "device": context.device}
 
-    return {FakeConfig.kind: run}
+    return dict.fromkeys((kind.kind for kind in (FakeConfig, TrialLike, WaveLike, ChoiceLike)), run)
 
 
 def _misbehave(does: str, out: Path, resumed: bool) -> None:

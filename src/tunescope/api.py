@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunescope.analysis.collect import ResultRow, State, as_table, collect, collect_trials, state_of
-from tunescope.errors import StoreError
+from tunescope.analysis import hypotheses
+from tunescope.analysis.collect import ResultRow, State, as_table, collect, state_of
+from tunescope.analysis.hypotheses import Compared
+from tunescope.analysis.optuna_storage import write_optuna_storage
+from tunescope.analysis.second_opinion import SecondOpinion, second_opinions
+from tunescope.analysis.sweeps import SweepSummary, summarise_sweeps
+from tunescope.analysis.trials import TrialRow, collect_trials
+from tunescope.errors import StoreError, StudyError, TunescopeError
 from tunescope.execution.events import OnEvent
-from tunescope.execution.executor import Executor
-from tunescope.execution.runner import Summary, run_plan
+from tunescope.execution.inline import InlineExecutor
+from tunescope.execution.runner import Summary, run_plan, unwanted
 from tunescope.hub.source import Source
+from tunescope.preflight.whole import check_whole
+from tunescope.steps import STEPS
+from tunescope.steps.context import StepContext
+from tunescope.steps.device import chosen_device, chosen_threads
 from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
 from tunescope.study.estimate import estimate
@@ -38,6 +48,8 @@ class StudyRun:
     plan: Plan
     summary: Summary
     rows: tuple[ResultRow, ...]
+    sweeps: tuple[SweepSummary, ...]
+    comparisons: StudyComparisons
     store: Path
 
 
@@ -49,6 +61,8 @@ class JobState:
     state: State
     reason: str
     log: Path
+    is_wanted: bool
+    """Whether `run` would do it, were it not done: a trial is not wanted once its sweep has gone on without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +75,8 @@ class StudyStatus:
 
     @property
     def counts(self) -> Counter[State]:
-        return Counter(job.state for job in self.jobs)
+        """Jobs by state, without those that nothing waits for any more."""
+        return Counter(job.state for job in self.jobs if job.state == "done" or job.is_wanted)
 
 
 def plan_study(
@@ -95,7 +110,11 @@ def run_study(
     plan = _plan(spec, source)
     forget_inputs()
     there = _store_if_any(store)
-    is_work_left = there is None or any(there.artifact(job.kind, job.id) is None for job in plan.jobs)
+    if there is not None:
+        check_whole(plan, there)
+    is_work_left = there is None or any(
+        there.artifact(job.kind, job.id) is None for job in plan.jobs if not job.config.is_for_others
+    )
     if is_work_left:
         from tunescope.preflight.inputs import check_inputs
 
@@ -104,11 +123,20 @@ def run_study(
         from tunescope.preflight.unchanged import check_unchanged
 
         check_unchanged(plan, there, source)
+    context = _context(spec, source, is_work_left=is_work_left)
     kept = there if there is not None else Store.open(store, create=True)
     with kept.lock():
         kept.save_study(spec.name, read_study_text(study), [_job_line(job) for job in plan.jobs])
-        summary = run_plan(plan.jobs, kept, _executor(kept, spec, source, is_work_left=is_work_left), on_event)
-    return StudyRun(plan=plan, summary=summary, rows=tuple(collect(plan, kept)), store=store)
+        summary = run_plan(plan.jobs, kept, InlineExecutor(kept, STEPS, context), on_event)
+        write_optuna_storage(plan, kept, kept.study_folder(spec.name))
+    return StudyRun(
+        plan=plan,
+        summary=summary,
+        rows=tuple(collect(plan, kept)),
+        sweeps=tuple(summarise_sweeps(plan, kept)),
+        comparisons=_compared(plan, kept),
+        store=store,
+    )
 
 
 def study_status(
@@ -120,10 +148,19 @@ def study_status(
         TunescopeError: If the study is wrong, or there is no store.
     """
     plan, kept = _stored(study, store, mirror, changes)
-    jobs = []
-    for job in plan.jobs:
-        state, reason = state_of(job, kept)
-        jobs.append(JobState(job=job, state=state, reason=reason, log=kept.log_file(job.kind, job.id)))
+    states = {job.id: state_of(job, kept) for job in plan.jobs}
+    whole = {id for id, (state, _) in states.items() if state == "done"}
+    left_out = {job.id for job in unwanted(plan.jobs, whole)}
+    jobs = [
+        JobState(
+            job=job,
+            state=states[job.id][0],
+            reason=states[job.id][1],
+            log=kept.log_file(job.kind, job.id),
+            is_wanted=job.id not in left_out,
+        )
+        for job in plan.jobs
+    ]
     return StudyStatus(plan=plan, jobs=tuple(jobs), store=store)
 
 
@@ -133,15 +170,69 @@ def study_results(
     store: Path = DEFAULT_STORE,
     mirror: Path | None = None,
     changes: Sequence[str] = (),
-    trials: bool = False,
 ) -> list[ResultRow]:
-    """The tidy table of a study: a row per run or baseline and score; with `trials`, those of its sweeps instead.
+    """The tidy table of a study: a row per run or baseline and score.
 
     Raises:
         TunescopeError: If the study is wrong, or there is no store.
     """
     plan, kept = _stored(study, store, mirror, changes)
-    return collect_trials(plan, kept) if trials else collect(plan, kept)
+    return collect(plan, kept)
+
+
+def study_trials(
+    study: Path, *, store: Path = DEFAULT_STORE, mirror: Path | None = None, changes: Sequence[str] = ()
+) -> tuple[list[TrialRow], list[SweepSummary]]:
+    """Every trial of a study's sweeps, and what is to be said of each sweep.
+
+    Raises:
+        TunescopeError: If the study is wrong, or there is no store.
+    """
+    plan, kept = _stored(study, store, mirror, changes)
+    return collect_trials(plan, kept), summarise_sweeps(plan, kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyComparisons:
+    """What a study's runs say of its methods: the comparisons, and what other methods say of them together."""
+
+    plan: Plan
+    comparisons: tuple[Compared, ...]
+    opinions: tuple[SecondOpinion, ...]
+
+
+def compare_study(
+    study: Path,
+    *,
+    store: Path = DEFAULT_STORE,
+    mirror: Path | None = None,
+    changes: Sequence[str] = (),
+    alpha: float = 0.05,
+) -> StudyComparisons:
+    """A study's declared hypotheses with intervals, tests and verdicts; all pairs of methods, exploratory, where it has none.
+
+    Args:
+        study: The study's YAML file.
+        store: Where its runs are.
+        mirror: A folder that stands in for the hub.
+        changes: As given to `--set`.
+        alpha: Chance, at most, of a false verdict in the family.
+
+    Raises:
+        TunescopeError: If the study is wrong, there is no store, or alpha is no share.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise TunescopeError(f"alpha: expected a number between 0 and 1, found {alpha:g}. Usual is 0.05.")
+    plan, kept = _stored(study, store, mirror, changes)
+    return _compared(plan, kept, alpha)
+
+
+def _compared(plan: Plan, store: Store, alpha: float = 0.05) -> StudyComparisons:
+    return StudyComparisons(
+        plan=plan,
+        comparisons=tuple(hypotheses.compare_study(plan, store, alpha=alpha)),
+        opinions=tuple(second_opinions(plan, collect(plan, store))),
+    )
 
 
 def load_results(
@@ -160,7 +251,24 @@ def forget(prefix: str, *, store: Path = DEFAULT_STORE) -> list[str]:
 
 def _plan(spec: StudySpec, source: Source) -> Plan:
     files = {file for task in spec.tasks for file in (task.dataset.files or {}).values()}
-    return make_plan(spec, decoders(spec, source), {file: source.file_sha256(file) for file in files})
+    hashes = {file: source.file_sha256(file) for file in sorted(files)}
+    _refuse_equal_splits(spec, hashes)
+    return make_plan(spec, decoders(spec, source), hashes)
+
+
+def _refuse_equal_splits(spec: StudySpec, hashes: Mapping[str, str]) -> None:
+    """A study whose report rows are its train rows would report memory as skill."""
+    problems = []
+    for task in spec.tasks:
+        files = task.dataset.files or {}
+        train, report = files.get(task.train_split), files.get(task.report_split)
+        if train is not None and report is not None and hashes[train] == hashes[report]:
+            problems.append(
+                f"tasks.{task.name}.dataset.files: {task.train_split} ({train}) and {task.report_split} ({report}) hold the "
+                "same bytes, and runs are reported on rows that they never saw. Give one of them other rows"
+            )
+    if problems:
+        raise StudyError(problems)
 
 
 def _estimated(spec: StudySpec, source: Source) -> Plan:
@@ -182,20 +290,14 @@ def _store_if_any(path: Path) -> Store | None:
     return None if is_empty or not path.exists() else Store.open(path, create=False)
 
 
-def _executor(store: Store, spec: StudySpec, source: Source, *, is_work_left: bool) -> Executor:
-    from tunescope.execution.inline import InlineExecutor
-    from tunescope.steps import STEPS
-    from tunescope.steps.context import StepContext
-    from tunescope.steps.device import chosen_device, chosen_threads
-
-    context = StepContext(
+def _context(spec: StudySpec, source: Source, *, is_work_left: bool) -> StepContext:
+    return StepContext(
         source=source,
         compute=spec.compute,
         device=chosen_device(spec.compute.device) if is_work_left else "cpu",  # looking for a GPU loads torch
         num_threads=chosen_threads(spec.compute.num_threads),
         report=lambda progress: None,
     )
-    return InlineExecutor(store, STEPS, context)
 
 
 def _job_line(job: Job) -> dict[str, object]:

@@ -49,8 +49,10 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
     from tunescope import api
+    from tunescope.report.hypotheses import hypothesis_summary
     from tunescope.report.progress import RunProgress
     from tunescope.report.results import result_summary
+    from tunescope.report.trials import sweep_lines
 
     console = _console()
     with RunProgress(console) as progress:
@@ -62,8 +64,13 @@ def _run(arguments: argparse.Namespace) -> int:
             on_event=progress.on_event,
         )
     console.print(result_summary(run.rows, run.plan.study), soft_wrap=False)
+    for line in sweep_lines(run.sweeps):
+        console.print(line)
+    console.print(hypothesis_summary(run.comparisons.comparisons, run.comparisons.opinions))
     summary = run.summary
     told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
+    if summary.tolerated:
+        told += f", {len(summary.tolerated)} trials failed and count as such"
     if summary.interrupted:
         told += f", {len(summary.left)} left; run the same command to go on"
     console.print(f"{told} ({summary.duration_s:.1f} s). Store: {run.store}", highlight=False, markup=False)
@@ -110,39 +117,89 @@ def _status(arguments: argparse.Namespace) -> int:
     status = api.study_status(
         arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes
     )
-    states = [(one.job, one.state, one.reason) for one in status.jobs]
-    logs = [str(one.log) for one in status.jobs]
+    told = [one for one in status.jobs if one.state != "missing" or one.is_wanted]
+    states = [(one.job, one.state, one.reason) for one in told]
+    logs = [str(one.log) for one in told]
     left = status.counts["missing"]
-    told = f"{left} left" if left else "nothing left"
-    _console().print(status_summary(status.plan.study.name, states, logs, f"{told}. Store: {status.store}"))
+    rest = f"{left} left" if left else "nothing left"
+    _console().print(status_summary(status.plan.study.name, states, logs, f"{rest}. Store: {status.store}"))
     return 1 if status.counts["failed"] else 0
 
 
 def _results(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.collect import as_table
+    from tunescope.analysis.trials import TrialRow
     from tunescope.report.results import result_summary
+    from tunescope.report.trials import trial_summary
     from tunescope.study.load import load_study
 
-    rows = api.study_results(
-        arguments.study,
+    where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
+    if arguments.trials:
+        trials, sweeps = api.study_trials(arguments.study, **where)
+        if arguments.format == "table":
+            _console().print(trial_summary(trials, sweeps))
+            return 0
+        table = as_table(trials, TrialRow)
+    else:
+        rows = api.study_results(arguments.study, **where)
+        if arguments.format == "table":
+            _console().print(result_summary(rows, load_study(arguments.study, arguments.changes)))
+            return 0
+        table = as_table(rows)
+    _put_out(_encoded(table, arguments.format), arguments.output)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    if arguments.source.suffix in (".yaml", ".yml"):
+        return _compare_study(arguments)
+    from tunescope.analysis.tables.compare_file import compare_scores_file, pairs_as_table
+    from tunescope.report.rankings import compare_summary
+
+    found = compare_scores_file(
+        arguments.source, measure=arguments.measure, reference=arguments.reference, alpha=arguments.alpha
+    )
+    if arguments.format == "table":
+        _console().print(compare_summary(found))
+    else:
+        _put_out(_encoded(pairs_as_table(found), arguments.format), arguments.output)
+    return 0
+
+
+def _compare_study(arguments: argparse.Namespace) -> int:
+    from tunescope import api
+    from tunescope.analysis.hypotheses import comparisons_as_table
+    from tunescope.report.hypotheses import hypothesis_summary
+
+    for option in ("measure", "reference"):
+        if getattr(arguments, option) is not None:
+            raise TunescopeError(
+                f"--{option} is for tables of scores; a study says what it compares under `compare:` in {arguments.source}."
+            )
+    found = api.compare_study(
+        arguments.source,
         store=arguments.store,
         mirror=arguments.mirror,
         changes=arguments.changes,
-        trials=arguments.trials,
+        alpha=arguments.alpha,
     )
-    if arguments.format == "table" and not arguments.trials:
-        _console().print(result_summary(rows, load_study(arguments.study, arguments.changes)))
-        return 0
-    content = _encoded(as_table(rows), "csv" if arguments.format == "table" else arguments.format)
-    if arguments.output is not None:
-        try:
-            arguments.output.write_bytes(content)
-        except OSError as error:
-            raise TunescopeError(f"--output {arguments.output} cannot be written: {error.strerror}.") from error
+    if arguments.format == "table":
+        _console().print(hypothesis_summary(found.comparisons, found.opinions))
     else:
-        sys.stdout.buffer.write(content)
+        _put_out(_encoded(comparisons_as_table(found.comparisons), arguments.format), arguments.output)
     return 0
+
+
+def _put_out(content: bytes, file: Path | None) -> None:
+    """Writes to a file, or to the terminal where none is given."""
+    if file is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise TunescopeError(f"--output {file} cannot be written: {error.strerror}.") from error
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -218,19 +275,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parser.set_defaults(command=None)
 
-    study = argparse.ArgumentParser(add_help=False)
-    study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
-    study.add_argument(
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
         "--store",
         type=Path,
         default=_DEFAULT_STORE,
         metavar="DIR",
         help="where results are kept (default: %(default)s)",
     )
-    study.add_argument(
+    options.add_argument(
         "--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/"
     )
-    study.add_argument(
+    options.add_argument(
         "--set",
         action="append",
         default=[],
@@ -238,6 +294,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a field of the study, such as training.epochs=1; repeatable",
     )
+    study = argparse.ArgumentParser(add_help=False, parents=[options])
+    study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
     placed = argparse.ArgumentParser(add_help=False)
     placed.add_argument(
         "--workers", type=_workers, default=1, metavar="N", help="how many workers to place the jobs on (default: 1)"
@@ -269,6 +327,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     results.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
     results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    compare = _add(
+        commands, "compare", _compare, "which differences are real: of a study, or of any table of scores", options
+    )
+    compare.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="a study's YAML file; a CSV, JSON-lines or Parquet file of scores; a folder of PEFT's method-comparison results",
+    )
+    compare.add_argument("--measure", metavar="NAME", help="tables of scores: this score alone")
+    compare.add_argument(
+        "--reference", metavar="METHOD", help="tables of scores: each method against this one, not all pairs"
+    )
+    compare.add_argument(
+        "--alpha",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="chance of a false finding in the family (default: 0.05)",
+    )
+    compare.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+    compare.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     listing = _add(commands, "list", _list, "the tasks, methods or metrics there are")
     listing.add_argument("what", choices=("tasks", "methods", "metrics"))
     init = _add(commands, "init", _init, "write a commented study to start from")

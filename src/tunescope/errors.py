@@ -34,6 +34,10 @@ class RunError(TunescopeError):
     """A run went wrong while training: it is failed, and no number comes of it."""
 
 
+class BegunOtherwiseError(RunError):
+    """A run was begun from other inputs than are there now, so its checkpoint is not gone on from."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of an error message: a close match if there is one, then all that is known.
 

@@ -241,7 +241,9 @@ def test_a_number_that_is_none_is_found_in_json_lines_too(desk, study):
     rows[3]["label"] = float("nan")
     (desk.folder / "numbers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     task = {"name": "same", "kind": "regression", "text": "first", "text_pair": "second", "score": "label"}
-    files = {"train": "numbers.jsonl", "validation": "numbers.jsonl"}
+    text = (desk.folder / "numbers.jsonl").read_text(encoding="utf-8")
+    (desk.folder / "others.jsonl").write_text(text + "\n", encoding="utf-8")
+    files = {"train": "numbers.jsonl", "validation": "others.jsonl"}
     desk.write(study | {"tasks": [task | {"dataset": {"files": files}, "max_length": 32}]})
     found = f"{_ROW}'label': expected a finite number, found NaN. Fill in the score or drop the row."
     assert desk.refused() == [found, found.replace("'train'", "'validation'")]
@@ -261,6 +263,18 @@ def test_a_split_without_a_file(desk, study):
     desk.write(study)
     assert desk.refused() == [
         "DESK/study.yaml: tasks.same.dataset.files has no file for split 'validation'. Known: train."
+    ]
+
+
+def test_a_report_split_with_the_bytes_of_the_train_split(desk, study):
+    study["tasks"][_PAIRS]["dataset"]["files"]["validation"] = "./same-train.csv"
+    study["tasks"][_WHERE]["dataset"]["files"]["validation"] = "where-copy.jsonl"
+    (desk.folder / "where-copy.jsonl").write_bytes((desk.folder / "where-train.jsonl").read_bytes())
+    desk.write(study)
+    told = "hold the same bytes, and runs are reported on rows that they never saw. Give one of them other rows"
+    assert desk.refused() == [
+        f"tasks.same.dataset.files: train (same-train.csv) and validation (./same-train.csv) {told}",
+        f"tasks.where.dataset.files: train (where-train.jsonl) and validation (where-copy.jsonl) {told}",
     ]
 
 
@@ -289,7 +303,7 @@ def _peft(**values):
         ),
         (
             _set("tasks", _PAIRS, "max_length", 999),
-            "tasks.same.max_length is 999, but base model ./model has 128 positions. Lower it to 128 or less",
+            "tasks.same.max_length is 999, but base model ./model has 128 positions for tokens. Lower it to 128 or less",
         ),
         (
             _peft(config_class="IA3Confg"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import time
 
 import pytest
+import torch
 
 from tiny import tiny_llama
 
@@ -117,7 +119,8 @@ def test_a_torn_record(desk, study):
     assert line.startswith(f"artifact train/{short} is not whole: record.json is torn")
     assert line.endswith(f"Rebuild: tunescope forget {short} --store DESK/store")
     for command in ("status", "results"):
-        assert desk.tunescope(command, desk.path, "--store", desk.store).code == 2
+        told = desk.tunescope(command, desk.path, "--store", desk.store)
+        assert f"tunescope forget {short}" in " ".join(told.out.split())
     assert desk.tunescope("forget", short, "--store", desk.store).code == 0
     again = desk.run()
     assert again.code == 0
@@ -144,3 +147,87 @@ def test_two_runs_on_one_store_at_once(desk, study, start):
         first.terminate()
         _, complaints = first.communicate(timeout=60)
     assert first.returncode == 130, complaints
+
+
+def _edit(path, old, new):
+    """Changes a file in place, its size kept, as an editor or a failing disk may."""
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    assert path.stat().st_size == len(content)
+
+
+def _flip(path):
+    """Turns over the last bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_score_that_was_edited_is_never_shown(finished):
+    (before, *_) = [row for row in finished.rows() if (row["method"], row["seed"]) == ("full", 1)]
+    metrics = finished.store / "artifacts" / "evaluate" / before["job"] / "metrics.json"
+    digits = f"{before['value']:.3f}"[:4].encode()
+    _edit(metrics, digits, b"0.99")
+    (after, *_) = [row for row in finished.rows() if (row["method"], row["seed"]) == ("full", 1)]
+    told = (
+        f"artifact evaluate/{before['job'][:8]} (same-full-seed1-evaluate) is not whole: metrics.json holds other bytes than "
+        f"were written. Rebuild: tunescope forget {before['job'][:8]} --store "
+    )
+    assert (after["value"], after["state"]) == (None, "failed")
+    assert after["reason"].startswith(told)
+    shown = finished.tunescope("results", finished.path, "--store", finished.store)
+    assert told[:60] in shown.out
+    assert "99.0" not in shown.out
+    (line,) = finished.refused()
+    assert line.startswith(told)
+    assert finished.tunescope("forget", before["job"][:8], "--store", finished.store).code == 0
+    assert finished.run().code == 0
+    assert finished.rows()[0]["value"] == before["value"]
+
+
+def test_predictions_that_were_damaged_are_not_compared(finished):
+    (row, *_) = [row for row in finished.rows() if (row["method"], row["seed"]) == ("full", 1)]
+    _flip(finished.store / "artifacts" / "evaluate" / row["job"] / "predictions.parquet")
+    said = finished.tunescope("compare", finished.path, "--store", finished.store, "--format", "json")
+    told = [json.loads(line) for line in said.out.splitlines()]
+    assert [one["verdict"] for one in told if one["task"] == "same"] == ["not estimable"]
+    assert "predictions.parquet holds other bytes than were written" in told[0]["reason"]
+    assert "predictions.parquet holds other bytes than were written" in finished.refused()[0]
+
+
+def test_damaged_weights_are_never_evaluated(finished):
+    (row, *_) = [row for row in finished.rows() if (row["method"], row["seed"]) == ("lora", 1)]
+    _flip(finished.store / "artifacts" / "train" / row["train_job"] / "adapter" / "adapter_model.safetensors")
+    assert finished.tunescope("forget", row["job"][:8], "--store", finished.store).code == 0
+    said = finished.run()
+    assert said.code == 1
+    told = f"artifact train/{row['train_job'][:8]} (same-lora-seed1) is not whole: adapter/adapter_model.safetensors holds other"
+    assert told in " ".join(said.out.split())
+    assert f"evaluate/{row['job']}" not in finished.artifacts()
+    assert finished.tunescope("forget", row["train_job"][:8], "--store", finished.store).code == 0
+    assert finished.run().code == 0
+    assert finished.rows()[0].keys() == row.keys()
+
+
+def test_every_torn_artifact_is_named_and_none_hides_the_others(finished):
+    torn = sorted(finished.store.glob("artifacts/evaluate/*/record.json"))[:3]
+    for record in torn:
+        os.truncate(record, 100)
+    shorts = {record.parent.name[:8] for record in torn}
+    refused = finished.refused()
+    assert {line.split()[1] for line in refused} == {f"evaluate/{short}" for short in shorts}
+    status = finished.status()
+    assert status.code == 1
+    assert ["evaluate", "5", "3", "0"] in [line.split() for line in status.out.splitlines()]
+    assert all(f"tunescope forget {short}" in " ".join(status.out.split()) for short in shorts)
+    rows = finished.rows()
+    assert {row["job"][:8] for row in rows if row["state"] == "failed"} == shorts
+    assert sum(row["value"] is not None for row in rows if row["kind"] == "run") == 10
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_written(desk):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (line,) = desk.refused("--set", "compute.device=cuda")
+    assert line.startswith("compute.device is cuda, and torch sees no GPU here.")

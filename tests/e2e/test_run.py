@@ -13,6 +13,7 @@ import pytest
 from tiny import tiny_bert, tiny_llama
 from tunescope.errors import RunError
 from tunescope.steps import STEPS
+from tunescope.training import loop
 
 _TIMES = {"train_s", "evaluate_s", "peak_memory_gib"}
 
@@ -202,15 +203,18 @@ def test_a_sweep_chooses_by_the_selection_score_and_the_runs_use_the_winner(desk
     assert desk.run().code == 0
     records = desk.records()
     trials = desk.rows("--trials")
-    assert [(row["kind"], row["method"], row["split"]) for row in trials] == (
-        [("trial", "full", "selection rows")] * 2 + [("trial", "lora", "selection rows")] * 2
-    )
+    assert [(row["method"], row["trial"], row["state"]) for row in trials] == [
+        ("full", 0, "complete"),
+        ("full", 1, "complete"),
+        ("lora", 0, "complete"),
+        ("lora", 1, "complete"),
+    ]
     for method, field, values in (("full", "learning_rate", [1e-8, 3e-3]), ("lora", "rank", [2, 4])):
-        scores = [row["value"] for row in trials if row["method"] == method]
+        scores = [row["score"] for row in trials if row["method"] == method]
         winner = values[scores.index(max(scores))]
         selected = records[f"same-{method}-select"]["facts"]
         assert selected["values"] == {field: winner}
-        assert selected["scores"] == scores
+        assert selected["score"] == max(scores)
         for seed in (1, 2):
             in_force = records[f"same-{method}-seed{seed}"]["facts"]["settings_in_force"]
             said = in_force["peak_learning_rate"] if field == "learning_rate" else in_force["method"]["rank"]
@@ -260,3 +264,65 @@ def test_an_encoder_learns_numbers_from_a_file(desk, study):
     assert found["random", "pearson", None]["value"] == 0.0
     assert found["random", "rmse", None]["reason"] == "no closed form; see the draws"
     assert found["random", "rmse", 1]["value"] > 0.0
+
+
+def test_runs_that_are_scored_on_rows_they_saw_say_so(desk, study):
+    texts = [name for name in desk.pairs("dev")[0] if name not in ("label", "idx", "id")]
+    unseen = [row | {name: f"{row[name]}, unseen" for name in texts} for row in desk.pairs("dev")[:6]]
+    desk.write_pairs("dev", [*desk.pairs("train")[:6], *unseen])
+    desk.write(study | {"tasks": study["tasks"][:1], "methods": {"head_only": {}}, "seeds": [1], "baselines": []})
+    assert desk.run().code == 0
+    told = "of 12 report rows (50.0%) have texts that are in train or selection too: their scores measure memory"
+    (flags,) = {row["flags"] for row in desk.rows()}
+    assert f"6 {told}" in flags.split("; ")
+
+
+def test_a_run_begun_on_another_base_model_is_refused_and_goes_on_once_it_is_back(desk, study, monkeypatch):
+    desk.write(_one_cell(study, compute={"device": "cpu", "num_threads": 1, "checkpoint_every_s": 0}))
+    real = loop._Training.advance
+
+    def die(training):
+        real(training)
+        if training.step == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "advance", die)
+        assert desk.run().code == 130
+    weights = desk.folder / "model" / "model.safetensors"
+    then = weights.read_bytes()
+    tiny_llama(desk.folder / "model", num_hidden_layers=1, seed=5)
+    said = desk.run()
+    assert said.code == 1
+    told = said.out + said.err
+    assert "stands at step 2 and was begun from other bytes than are there now: its base model changed." in told
+    assert "Put back what was there and run again" in told
+    weights.write_bytes(then)
+    again = desk.run()
+    assert again.code == 0, again.err
+    facts = desk.records()["same-full-seed1"]["facts"]
+    assert (facts["resumed_from"], facts["num_steps"]) == (2, 3)
+
+
+def test_forgetting_a_begun_run_lets_it_start_over(desk, study, monkeypatch):
+    desk.write(_one_cell(study, compute={"device": "cpu", "num_threads": 1, "checkpoint_every_s": 0}))
+    real = loop._Training.advance
+
+    def die(training):
+        real(training)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "advance", die)
+        assert desk.run().code == 130
+    tiny_llama(desk.folder / "model", num_hidden_layers=1, seed=5)
+    said = desk.run()
+    assert said.code == 1
+    (words,) = {
+        line.split("tunescope forget ")[1].split(" --store")[0]
+        for line in (said.out + said.err).splitlines()
+        if "tunescope forget " in line
+    }
+    assert desk.tunescope("forget", words, "--store", desk.store).code == 0
+    assert desk.run().code == 0
+    assert desk.records()["same-full-seed1"]["facts"]["resumed_from"] is None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunescope.errors import StoreError
 from tunescope.store import Store
 from tunescope.study.job import Job
 from tunescope.study.plan import BaselineCell, Plan, RunCell
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 State = Literal["done", "failed", "missing"]
 
+METRICS_NAME = "metrics.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
@@ -26,7 +29,7 @@ class ResultRow:
     study: str
     base_model: str | None
     task: str
-    kind: Literal["run", "trial", "baseline"]
+    kind: Literal["run", "baseline"]
     method: str
     """The method's name in the study, or the baseline's."""
     seed: int | None
@@ -66,52 +69,46 @@ def collect(plan: Plan, store: Store) -> list[ResultRow]:
     return rows
 
 
-def collect_trials(plan: Plan, store: Store) -> list[ResultRow]:
-    """Every trial of every sweep, with its selection score."""
-    rows: list[ResultRow] = []
-    for job in plan.jobs:
-        if job.about.get("role") != "trial":
-            continue
-        state, reason = state_of(job, store)
-        facts = store.record(job.kind, job.id).facts if state == "done" else {}
-        selection: Any = facts.get("selection", {})
-        rows.append(
-            _row(
-                plan,
-                about=job.about,
-                kind="trial",
-                method=str(job.about["method"]),
-                split="selection rows",
-                metric=str(selection.get("metric", "")),
-                value=selection.get("score"),
-                num_examples=selection.get("num_examples"),
-                state=state,
-                reason=reason,
-                facts=facts,
-                job=job,
-            )
-        )
-    return rows
+def state_of(job: Job, store: Store, *reads: str) -> tuple[State, str]:
+    """Whether a job's artifact is there, and why not. One that is not whole counts as failed; it hides no other.
 
-
-def state_of(job: Job, store: Store) -> tuple[State, str]:
-    """Whether a job's artifact is there, and why not."""
-    if store.artifact(job.kind, job.id) is not None:
-        return "done", ""
-    failed = _first_failed(job, store)
+    Args:
+        job: Of a plan.
+        store: Where its artifact would be.
+        *reads: Files of it that are to be read: their bytes are compared with the record.
+    """
+    try:
+        if store.artifact(job.kind, job.id) is not None:
+            if reads:
+                store.read_from(job.kind, job.id, *reads)
+            return "done", ""
+        failed = _first_failed(job, store)
+    except StoreError as error:
+        return "failed", str(error)
     if failed is None:
         return "missing", "not run yet"
     cause, reason = failed
     return ("failed", reason) if cause is job else ("missing", f"waits for {cause.label}, which failed: {reason}")
 
 
-def as_table(rows: Sequence[ResultRow]) -> pa.Table:
-    """The rows as an Arrow table, a column per field."""
+def state_of_run(run: RunCell, store: Store, *reads: str) -> tuple[State, str]:
+    """As `state_of` for a run's evaluation; the training that it comes from must be whole too."""
+    state, reason = state_of(run.evaluate, store, *reads)
+    if state == "done":
+        trained, why = state_of(run.train, store)
+        return (trained, why) if trained == "failed" else (state, reason)
+    if state == "missing" and _first_failed(run.evaluate, store) is not None:
+        return "failed", reason  # of a run, whichever of its jobs it was
+    return state, reason
+
+
+def as_table(rows: Sequence[Any], kind: type[Any] = ResultRow) -> pa.Table:
+    """The rows, frozen dataclasses of one kind, as an Arrow table: a column per field."""
     import pyarrow as pa
 
-    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
     schema = pa.schema(
-        [(field.name, kinds.get(str(field.type).removesuffix(" | None"), pa.string())) for field in fields(ResultRow)]
+        [(field.name, kinds.get(str(field.type).removesuffix(" | None"), pa.string())) for field in fields(kind)]
     )
     return pa.Table.from_pylist([vars(row) for row in rows], schema=schema)
 
@@ -127,12 +124,10 @@ def _first_failed(job: Job, store: Store) -> tuple[Job, str] | None:
 
 
 def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> list[ResultRow]:
-    state, reason = state_of(run.evaluate, store)
-    if state == "missing" and _first_failed(run.evaluate, store) is not None:
-        state = "failed"  # of a run, whichever of its jobs it was
+    state, reason = state_of_run(run, store, METRICS_NAME)
     scores: dict[str, Any] = {}
     facts: dict[str, Any] = {}
-    if store.artifact(run.train.kind, run.train.id) is not None:
+    if state_of(run.train, store)[0] == "done":
         facts |= store.record(run.train.kind, run.train.id).facts
     if state == "done":
         scores = _metrics(run.evaluate, store)
@@ -165,7 +160,7 @@ def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> 
 
 
 def _baseline_rows(plan: Plan, cell: BaselineCell, store: Store) -> list[ResultRow]:
-    state, reason = state_of(cell.job, store)
+    state, reason = state_of(cell.job, store, METRICS_NAME)
     content = _metrics(cell.job, store) if state == "done" else {}
     facts = store.record(cell.job.kind, cell.job.id).facts if state == "done" else {}
     common: dict[str, Any] = {
@@ -225,7 +220,7 @@ def _row(
     plan: Plan,
     *,
     about: Any,
-    kind: Literal["run", "trial", "baseline"],
+    kind: Literal["run", "baseline"],
     method: str,
     split: str | None,
     metric: str,
@@ -269,9 +264,8 @@ def _row(
 
 
 def _metrics(job: Job, store: Store) -> dict[str, Any]:
-    folder = store.artifact(job.kind, job.id)
-    assert folder is not None
-    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    folder = store.read_from(job.kind, job.id, METRICS_NAME)
+    content: dict[str, Any] = json.loads((folder / METRICS_NAME).read_text(encoding="utf-8"))
     return content
 
 
@@ -279,7 +273,7 @@ def _identical_weights(runs: Sequence[RunCell], store: Store) -> dict[str, str]:
     """Training job id -> what to say, for runs whose trained tensors equal those of another seed bit for bit."""
     by_weights: defaultdict[tuple[str, str, str, str], list[RunCell]] = defaultdict(list)
     for run in runs:
-        if store.artifact(run.train.kind, run.train.id) is not None:
+        if state_of(run.train, store)[0] == "done":
             digest = str(store.record(run.train.kind, run.train.id).facts["weights_sha256"])
             by_weights[(run.base_model, run.task.name, run.method, digest)].append(run)
     return {

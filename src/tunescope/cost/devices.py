@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import subprocess
@@ -13,6 +12,8 @@ from functools import cache
 
 import numpy as np
 import psutil
+
+from tunescope.cost.threads import threads_of_a_job
 
 _GIB = 2**30
 
@@ -94,7 +95,7 @@ _NVIDIA_NAMES: tuple[tuple[str, str], ...] = (
 
 
 @cache
-def this_machine(use_gpu: bool = True) -> DeviceProfile:
+def this_machine(use_gpu: bool = True, num_threads: int | None = None) -> DeviceProfile:
     """The machine this runs on: its first GPU if `nvidia-smi` lists a known one, else its CPU, measured.
 
     The CPU's speed is that of a few NumPy float32 matrix products and copies (some tens of milliseconds, once per process),
@@ -103,13 +104,13 @@ def this_machine(use_gpu: bool = True) -> DeviceProfile:
 
     Args:
         use_gpu: False looks at the CPU only.
+        num_threads: CPU threads that a job is given; where None, as `threads_of_a_job` has it.
     """
     found = _first_gpu() if use_gpu else None
-    return found if found is not None else _measured_cpu()
+    return found if found is not None else _measured_cpu(threads_of_a_job(num_threads))
 
 
-def _measured_cpu() -> DeviceProfile:
-    threads = _num_threads()
+def _measured_cpu(threads: int) -> DeviceProfile:
     flops = threads * _matmul_flops()
     return replace(
         DEVICES["cpu"],
@@ -119,16 +120,6 @@ def _measured_cpu() -> DeviceProfile:
         bandwidth_gb_s=_copy_bytes_per_s() / 1e9,
         source=f"measured with NumPy for {threads} otherwise idle processors ({platform.machine()}); bf16 taken to be as fast as fp32",
     )
-
-
-def _num_threads() -> int:
-    """Threads that a job's matrix products will use: what OMP_NUM_THREADS says, else the processors it may run on."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _matmul_flops(size: int = 512, repeats: int = 8) -> float:

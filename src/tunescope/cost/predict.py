@@ -100,7 +100,7 @@ def predict_training(
         train: Rows to train on.
         selection: Rows scored `num_scorings` times.
         num_steps: Optimiser steps.
-        batch_size: Examples per step.
+        batch_size: Rows per step; a long context's windows are a row each.
         num_scorings: How often the selection rows are scored.
         micro_batch_tokens: Tokens, padding included, computed at once; a single longer row may be more.
         evaluation_batch_tokens: The same for scoring.
@@ -109,14 +109,14 @@ def predict_training(
         keep_best: Whether the best weights so far are kept aside.
         keep_weights: Whether the tuned weights stay in the store; a sweep's trials leave none.
     """
-    step_examples = min(batch_size, train.num)
-    step_tokens = step_examples * train.windows * train.mean_tokens
+    step_rows = min(float(batch_size), train.num * train.windows)
+    step_tokens = step_rows * train.mean_tokens
     portions = max(1.0, 1.5 * step_tokens / micro_batch_tokens)
     padded = step_tokens * min(1.0 + (_LONGEST_OVER_MEAN - 1.0) / portions, train.longest / train.mean_tokens)
     work = _training_operations(
         architecture, trains, padded, min(train.longest, 1.3 * train.mean_tokens), gradient_checkpointing
     )
-    at_once = _tokens_at_once(step_examples * train.windows, train.longest, micro_batch_tokens)
+    at_once = _tokens_at_once(step_rows, train.longest, micro_batch_tokens)
     activation_bytes = partial(
         training_activation_bytes,
         architecture,

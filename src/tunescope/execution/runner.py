@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunescope.errors import StoreError
@@ -26,12 +26,14 @@ class Blocked:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What became of every job of a plan; each is in exactly one of the five."""
+    """What became of every job of a plan; each is in exactly one of the six."""
 
     done: tuple[Job, ...]
     reused: tuple[Job, ...]
-    """Whole before the run began."""
+    """Whole before the run began, or wanted for nothing that is left to do."""
     failed: tuple[Outcome, ...]
+    tolerated: tuple[Outcome, ...]
+    """Failed, and all that need them make do without: a sweep's trials."""
     blocked: tuple[Blocked, ...]
     left: tuple[Job, ...]
     """Not done because the run was interrupted; those under way then keep their checkpoints."""
@@ -56,7 +58,8 @@ def run_plan(
 ) -> Summary:
     """Runs the jobs of a plan, and those they need, that are not whole in the store yet.
 
-    A failed job blocks those that need it; all others go on. Jobs that failed in an earlier run are tried again. Ctrl-C or
+    A failed job blocks those that need it, unless they make do without it; all others go on. A job that is wanted for others
+    alone is not run where those are whole. Jobs that failed in an earlier run are tried again. Ctrl-C or
     SIGTERM ends the run within seconds, with nothing half-written; calling again goes on from there.
 
     Args:
@@ -98,6 +101,25 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return list(ordered.values())
 
 
+def unwanted(jobs: Sequence[Job], whole: Collection[str]) -> list[Job]:
+    """Jobs that are wanted for others alone, none of which is still to be made.
+
+    Args:
+        jobs: Inputs before what needs them.
+        whole: Ids of the jobs whose artifacts are there.
+    """
+    wanted: set[str] = set()
+    left_out = []
+    for job in reversed(jobs):  # whoever needs a job comes after it
+        if job.id in whole:
+            continue
+        if job.config.is_for_others and job.id not in wanted:
+            left_out.append(job)
+        else:
+            wanted.update(needed.id for needed in job.inputs.values())
+    return left_out
+
+
 class _Run:
     """One call of `run_plan`: which jobs wait, are under way, and have ended."""
 
@@ -110,6 +132,7 @@ class _Run:
         self._under_way: set[str] = set()
         self._done: dict[str, Job] = {}
         self._failed: dict[str, Outcome] = {}
+        self._tolerated: dict[str, Outcome] = {}
         self._blocked: dict[str, Blocked] = {}
         self._missing: dict[str, set[str]] = {}  # job -> its inputs that are not whole yet
         self._needed_by: dict[str, list[Job]] = {}
@@ -136,6 +159,7 @@ class _Run:
             done=tuple(self._done.values()),
             reused=tuple(self._reused.values()),
             failed=tuple(self._failed.values()),
+            tolerated=tuple(self._tolerated.values()),
             blocked=tuple(self._blocked.values()),
             left=left,
             interrupted=not ended,
@@ -152,9 +176,11 @@ class _Run:
                 problems.append(str(error))
         if problems:
             raise StoreError("\n".join(problems))
+        for job in self._reused.values():
+            self._store.settle(job.kind, job.id)  # a crash may have come just after the commit
+        self._reused |= {job.id: job for job in unwanted(self._jobs, self._reused.keys())}
         for position, job in enumerate(self._jobs):
             if job.id in self._reused:
-                self._store.settle(job.kind, job.id)  # a crash may have come just after the commit
                 continue
             self._missing[job.id] = {needed.id for needed in job.inputs.values()} - self._reused.keys()
             for needed in self._missing[job.id]:
@@ -178,23 +204,34 @@ class _Run:
         self._under_way.remove(job.id)
         if outcome.status == "done":
             self._done[job.id] = job
-            for waiting in self._needed_by.get(job.id, []):
-                self._missing[waiting.id].remove(job.id)
-                if not self._missing[waiting.id]:
-                    bisect.insort(self._ready, self._position[waiting.id])
+            self._settle(job)
             self._on_event(JobEnded(outcome=outcome))
-        else:
-            self._failed[job.id] = outcome
-            self._on_event(JobEnded(outcome=outcome))
+            return
+        tolerant = [
+            waiting for waiting in self._needed_by.get(job.id, []) if job.kind in waiting.config.makes_do_without
+        ]
+        is_tolerated = bool(tolerant) and len(tolerant) == len(self._needed_by[job.id])
+        (self._tolerated if is_tolerated else self._failed)[job.id] = outcome
+        self._on_event(JobEnded(outcome=outcome))
+        self._settle(job, tolerant)
+        if not is_tolerated:
             self._block_after(job)
+
+    def _settle(self, job: Job, waiting: Sequence[Job] | None = None) -> None:
+        """Tells jobs that need this one that it has ended; by default all of them."""
+        for one in self._needed_by.get(job.id, []) if waiting is None else waiting:
+            self._missing[one.id].remove(job.id)
+            if not self._missing[one.id] and one.id not in self._blocked:
+                bisect.insort(self._ready, self._position[one.id])
 
     def _block_after(self, failed: Job) -> None:
         """Blocks what needs the failed job, at any remove; what was blocked before now waits for one more."""
         reached = {failed.id}
         front = [failed.id]
         while front:
-            for job in self._needed_by.get(front.pop(), []):
-                if job.id in reached:
+            before = front.pop()
+            for job in self._needed_by.get(before, []):
+                if job.id in reached or (before == failed.id and failed.kind in job.config.makes_do_without):
                     continue
                 reached.add(job.id)
                 front.append(job.id)
@@ -205,7 +242,9 @@ class _Run:
     def _left(self) -> Iterator[Job]:
         """The jobs that have not ended; one that an interrupt caught just after its commit is done."""
         for job in self._jobs:
-            if any(job.id in ended for ended in (self._reused, self._done, self._failed, self._blocked)):
+            if any(
+                job.id in ended for ended in (self._reused, self._done, self._failed, self._tolerated, self._blocked)
+            ):
                 continue
             if self._store.artifact(job.kind, job.id) is not None:
                 self._done[job.id] = job

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import shlex
 import time
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tunescope.errors import StoreError, TunescopeError
+from tunescope.errors import BegunOtherwiseError, StoreError, TunescopeError
 from tunescope.execution.job_log import logging_to
 from tunescope.execution.memory import PeakMemory
 from tunescope.execution.outcome import Outcome
@@ -56,17 +57,22 @@ def reason_for(error: BaseException, job: Job, store: Store) -> str:
     if any(_is_gpu_memory(cause) for cause in _causes(error)):
         return (
             f"{where} ran out of GPU memory: lower compute.micro_batch_tokens or set compute.gradient_checkpointing "
-            f"(neither changes a result), or take a larger GPU. The driver says: {_first_line(error)}"
+            f"(neither changes the objective), or take a larger GPU. The driver says: {_first_line(error)}"
         )
     if any(_is_memory(cause) for cause in _causes(error)):
         return (
             f"{where} ran out of memory: lower compute.micro_batch_tokens or compute.evaluation_batch_tokens "
-            f"(neither changes a result), or close other programs. Python says: {_first_line(error)}"
+            f"(neither changes the objective), or close other programs. Python says: {_first_line(error)}"
         )
     if any(_is_disk(cause) for cause in _causes(error)):
         return (
             f"{where} found the disk full: {store.free_gib():.2f} GiB are free for {store.path}. "
             "Free some space and run the same command again; it goes on from the last checkpoint."
+        )
+    if isinstance(error, BegunOtherwiseError):
+        return (
+            f"{where}: {error} Or drop what was begun, and run again from the first step: "
+            f"tunescope forget {job.id[:SHORT_DIGITS]} --store {shlex.quote(str(store.path))}"
         )
     if isinstance(error, TunescopeError):
         return str(error)
@@ -75,33 +81,40 @@ def reason_for(error: BaseException, job: Job, store: Store) -> str:
 
 def _work(job: Job, store: Store, step: Step, context: StepContext) -> None:
     started_at, started = datetime.now(UTC), time.monotonic()
-    memory = PeakMemory.begin()
-    inputs = {role: _folder(needed, store) for role, needed in job.inputs.items()}
+    memory = PeakMemory.begin(context.device)
+    inputs = {
+        role: _folder(needed, store)
+        for role, needed in job.inputs.items()
+        if not (needed.kind in job.config.makes_do_without and store.failure(needed.kind, needed.id) is not None)
+    }
     work = store.begin(job.kind, job.id)
     facts = step(job.config, inputs, work.out, work.scratch, context)
+    allocated, reserved = memory.gpu_gib() or (None, None)
     store.commit(
         work,
         RecordFields(
             label=job.label,
-            config=job.config.model_dump(mode="json"),
+            config=job.config.identity(),
             inputs={role: needed.id for role, needed in job.inputs.items()},
             facts=facts,
             started_at=started_at,
             duration_s=time.monotonic() - started,
             peak_memory_gib=memory.gib(),
             peak_memory_covers=memory.covers,
+            memory_at_start_gib=memory.at_start_gib,
+            gpu_peak_allocated_gib=allocated,
+            gpu_peak_reserved_gib=reserved,
         ),
     )
 
 
 def _folder(needed: Job, store: Store) -> Path:
-    folder = store.artifact(needed.kind, needed.id)
-    if folder is None:
+    if store.artifact(needed.kind, needed.id) is None:
         raise StoreError(
             f"artifact {needed.kind}/{needed.id[:SHORT_DIGITS]} ({needed.label}) is gone from {store.path}: "
             "something deleted it during the run. Run the same command again, which makes it anew."
         )
-    return folder
+    return store.read_from(needed.kind, needed.id)  # damaged weights must not become a score
 
 
 def _failure(error: Exception, job: Job, store: Store) -> Failure:

@@ -57,17 +57,41 @@ class Source:
         return self._model_from_hub(name, revision)
 
     def local_config(self, name: str, revision: str | None = None) -> dict[str, Any] | None:
-        """A base model's config.json where it is at hand without the network; None where it is not, or is no JSON map."""
-        folders = [mirror / "models" / name for mirror in self._mirrors()]
+        """A base model's config.json where it is at hand without the network; None where it is not, or is no JSON map.
+
+        Looks into the mirrors and then into Hugging Face's cache, as `model_folder` would.
+        """
         if name.startswith((".", "/", "~")):
-            folders = [(self.study_folder / Path(name).expanduser()).resolve()]
-        for folder in folders:
-            try:
-                config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            return config if isinstance(config, dict) else None
-        return None
+            return _json_map((self.study_folder / Path(name).expanduser()).resolve() / "config.json")
+        for mirror in self._mirrors():
+            found = _json_map(mirror / "models" / name / "config.json")
+            if found is not None:
+                return found
+        from huggingface_hub import try_to_load_from_cache
+
+        _check_repo_id(name, ModelError)
+        kept = try_to_load_from_cache(name, "config.json", revision=revision)
+        return _json_map(Path(kept)) if isinstance(kept, str) else None
+
+    def hub_config(self, name: str, revision: str | None = None) -> dict[str, Any]:
+        """A base model's config.json from the hub: a few kilobytes, and no weights.
+
+        Raises:
+            ModelError: If there is no such local folder, or the hub does not give it.
+        """
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError
+
+        if name.startswith((".", "/", "~")):
+            self.model_folder(name)  # which says what is missing
+        _check_repo_id(name, ModelError)
+        try:
+            found = _json_map(Path(hf_hub_download(name, "config.json", revision=revision)))
+        except (OSError, HfHubHTTPError, ValueError) as error:
+            raise ModelError(self._not_found("base model", name, "models", self.known_models(), error)) from error
+        if found is None:
+            raise ModelError(f"base model '{name}': its config.json on the hub is no JSON map.")
+        return found
 
     def file_sha256(self, file: str) -> str:
         """SHA-256 of a data file that the study names.
@@ -170,6 +194,14 @@ class Source:
             f"Check the name, or put it at {place}/{kind}/{name} and run with --mirror {place}. "
             f"In the mirror and the demo: {did_you_mean(name, known)}"
         )
+
+
+def _json_map(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _check_repo_id(name: str, error: type[TunescopeError]) -> None:

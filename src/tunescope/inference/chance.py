@@ -9,7 +9,7 @@ import numpy as np
 
 from tunescope.tasks.data import Examples
 from tunescope.tasks.spec import Classification, QuestionAnswering, Regression
-from tunescope.tasks.squad import normalise_answer, token_f1
+from tunescope.tasks.squad import exact_match, token_f1
 
 _MAX_GRID = 4_000_000
 
@@ -96,10 +96,9 @@ def expected_answer_scores(task: QuestionAnswering, examples: Examples) -> dict[
         words = Counter(context.split())
         total = sum(words.values())
         gold = answers.texts
-        normal_gold = {normalise_answer(text) for text in gold} or {""}
-        exact_sum = sum(count for word, count in words.items() if normalise_answer(word) in normal_gold)
+        exact_sum = sum(count * exact_match(gold, word) for word, count in words.items())
         f1_sum = sum(count * token_f1(gold, word) for word, count in words.items())
-        exact.append(0.5 * float("" in normal_gold) + 0.5 * exact_sum / total)
+        exact.append(0.5 * exact_match(gold, "") + 0.5 * exact_sum / total)
         f1.append(0.5 * token_f1(gold, "") + 0.5 * f1_sum / total)
         has_answer.append(bool(gold))
     mask = np.array(has_answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,20 @@ def score(task: TaskSpec, examples: Examples, predictions: Predictions, threshol
 def no_answer_threshold(examples: Examples, predictions: Predictions) -> float:
     """The no-answer threshold with the best F1 on these examples; only ever called with selection rows."""
     return choose_threshold(_gold(examples), _texts(predictions), _no_answer_scores(predictions)).threshold
+
+
+def targets_and_predictions(
+    task: TaskSpec, examples: Examples, predictions: Predictions, threshold: float | None = None
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """What was to be said of each example and what was: label ids, numbers, or accepted answers and the one given."""
+    if task.kind == "question_answering":
+        assert predictions.spans is not None
+        given = ["" if _is_null(span.no_answer_score, threshold) else span.text for span in predictions.spans]
+        return [tuple(answers.texts) for answers in examples.answers], given
+    if task.kind == "classification":
+        return list(examples.numbers.astype(np.int64)), list(predicted_labels(predictions))
+    assert predictions.numbers is not None
+    return list(examples.numbers), list(predictions.numbers)
 
 
 def predicted_labels(predictions: Predictions) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunescope.errors import DataError
+from tunescope.errors import DataError, RunError
 from tunescope.inference.batches import autocast, evaluation_batches
 from tunescope.inference.predict import Predictions
 from tunescope.models.padding import pad_batch
@@ -36,6 +36,7 @@ def zero_shot(
 
     Raises:
         DataError: If the task has no label words, a word has no tokens of its own, or prompt and word do not fit.
+        RunError: If a log-likelihood is not finite; names the example.
     """
     device = next(model.parameters()).device
     words = label_word_ids(task, tokenizer)
@@ -61,6 +62,12 @@ def zero_shot(
                     steps = logits[place, before : before + len(word)].float().log_softmax(dim=-1)
                     chosen = steps[torch.arange(len(word)), torch.tensor(word, device=steps.device)]
                     log_likelihoods[row, label] = float(chosen.double().sum())
+    unsound = ~np.isfinite(log_likelihoods).all(axis=1)
+    if unsound.any():
+        raise RunError(
+            f"the language model's output for example {examples.ids[int(np.flatnonzero(unsound)[0])]} is not finite; "
+            "its weights are broken"
+        )
     return Predictions(ids=examples.ids, logits=log_likelihoods)
 
 

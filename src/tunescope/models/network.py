@@ -89,12 +89,12 @@ def load_network(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_
 
     model.config.pad_token_id = tokenizer.pad_token_id  # after the layers were made: a padding_idx gets no gradient
     model.config.name_or_path = model.name_or_path = spec.name
-    is_decoder = _is_decoder(config, getattr(model, prefix))
-    (align_decoder if is_decoder else align_encoder)(
+    reads_left = is_decoder(config, getattr(model, prefix))
+    (align_decoder if reads_left else align_encoder)(
         getattr(model, prefix), one_output_per_row=task_kind != "question_answering"
     )
     return Network(
-        model=model, tokenizer=tokenizer, is_decoder=is_decoder, head_names=head_names, backbone_prefix=prefix
+        model=model, tokenizer=tokenizer, is_decoder=reads_left, head_names=head_names, backbone_prefix=prefix
     )
 
 
@@ -274,7 +274,7 @@ def _check_assembled(
     assert not unreal, f"never materialised: {unreal}"
 
 
-def _is_decoder(config: Any, backbone: Any) -> bool:
+def is_decoder(config: Any, backbone: Any) -> bool:
     """Whether the architecture reads left to right only.
 
     It does if transformers knows a causal language model for it and no masked one; where it knows neither (code that

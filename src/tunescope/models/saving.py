@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunescope.errors import ModelError
 from tunescope.methods.head import head_parameters
 from tunescope.models.network import Network, quiet
-from tunescope.models.weights import weight_shapes
+from tunescope.models.weights import weight_files, weight_shapes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,14 +94,17 @@ def _load_adapter(network: Network, folder: Path) -> Any:
 
 def _load_model(network: Network, folder: Path) -> Any:
     import torch
+    from safetensors import SafetensorError, safe_open
 
-    shapes = weight_shapes(folder, where=str(folder))
-    _require_shapes(network.model.state_dict(), shapes, folder)
-    with quiet():
-        saved = type(network.model).from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-    network.model.load_state_dict(saved.state_dict(), strict=True)
+    inside = network.model.state_dict()
+    _require_shapes(inside, weight_shapes(folder, where=str(folder)), folder)
+    for path in weight_files(folder, where=str(folder)):
+        try:
+            with safe_open(path, framework="pt") as file, torch.no_grad():
+                for name in file.keys():  # noqa: SIM118 - not a dict
+                    inside[name].copy_(file.get_tensor(name))  # one by one: the weights are never held twice
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path}: not a whole safetensors file ({error}). Train the run again.") from error
     return network.model
 
 

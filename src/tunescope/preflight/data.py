@@ -11,12 +11,13 @@ from tunescope.hub.source import Source
 from tunescope.preflight.finding import Finding, Status
 from tunescope.steps.inputs import report_data, training_data
 from tunescope.study.configs import as_reported, as_trained_on
-from tunescope.tasks.data import Examples, TaskData, describe_task_data
+from tunescope.tasks.data import MAX_OVERLAP, Examples, TaskData, describe_task_data, told_of_overlap
+from tunescope.tasks.kin import Kinship
 from tunescope.tasks.spec import Expected, TaskSpec
 
 _SAMPLE = 2000
-_MAX_OVERLAP = 0.01
-"""Share of report rows that may also be seen in training before scores say too little."""
+_MAX_KIN = 0.05
+"""Share of selection rows that may be near a train row before choosing on them is worth a note."""
 _RARE = 0.05
 _CHARACTERS_PER_TOKEN = 4.0
 """English under a vocabulary of about 32,000, as in the catalogue's `mean_tokens`."""
@@ -78,12 +79,25 @@ def judge_data(task: TaskSpec, data: TaskData) -> Iterator[Finding]:
         share = data.overlap / data.counts["report"]
         yield _finding(
             task,
-            "fault" if share > _MAX_OVERLAP else "note",
-            f"{data.overlap:,} of {data.counts['report']:,} report rows ({share:.1%}) have texts that are in train or "
-            "selection too: their scores measure memory. Take them out of one of the splits",
+            "fault" if share > MAX_OVERLAP else "note",
+            f"{told_of_overlap(data.overlap, data.counts['report'])}. Take them out of one of the splits",
         )
     else:
         yield _finding(task, "ok", "no report row is in train or selection")
+    yield _judge_selection(task, data.selection_kin)
+
+
+def _judge_selection(task: TaskSpec, kin: Kinship) -> Finding:
+    """What the selection rows, which early stopping and sweeps choose by, share with the train rows."""
+    shares = {
+        "equal a train row up to case and punctuation": kin.num_equal / kin.num_rows,
+        "share a text with a train row": kin.num_sharing / kin.num_rows,
+        "stand inside a longer train row": kin.num_inside / kin.num_rows,
+    }
+    told = f"of {kin.num_rows:,} selection rows " + ", ".join(f"{share:.1%} {what}" for what, share in shares.items())
+    if sum(shares.values()) > _MAX_KIN:
+        return _finding(task, "note", f"{told}: what is chosen on them rewards memory, report scores do not")
+    return _finding(task, "ok", told)
 
 
 def judge_counts(task: TaskSpec, *, num_train: int, num_report: int) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tunescope.errors import StudyError, TunescopeError
 from tunescope.hub.source import Source
@@ -16,6 +17,21 @@ from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.spec import Classification, TaskKind, TaskSpec
+
+_COUNT_FROM_PADDING = frozenset(
+    {
+        "roberta",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "camembert",
+        "roberta-prelayernorm",
+        "xmod",
+        "data2vec-text",
+        "longformer",
+    }
+    | {"ibert", "mpnet", "luke", "mluke", "lilt", "layoutlmv3", "esm"}
+)
+"""Model types whose position embeddings begin after the padding index."""
 
 
 def check_inputs(plan: Plan, source: Source) -> None:
@@ -76,23 +92,34 @@ def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
             problems.append(str(error))
             continue
         heads.add((task.kind, _num_labels(task)))
-        positions = getattr(config, "max_position_embeddings", None)
+        positions = _usable_positions(config, study)
         if positions is not None and task.max_length > positions:
             problems.append(
-                f"tasks.{task.name}.max_length is {task.max_length}, but base model {model.name} has {positions} positions. "
-                f"Lower it to {positions} or less"
+                f"tasks.{task.name}.max_length is {task.max_length}, but base model {model.name} has {positions} positions for "
+                f"tokens. Lower it to {positions} or less"
             )
     for kind, num_labels in sorted(heads):
         for entry in study.methods:
-            for values in entry.grid():
+            for variant in entry.variants():
                 try:
                     skeleton = lay_out(model, folder, task_kind=kind, num_labels=num_labels).skeleton
                     with quiet():
-                        entry.with_values(values).method.apply(skeleton, kind, seed=0)
+                        variant.method.apply(skeleton, kind, seed=0)
                 except TunescopeError as error:
                     problems.append(f"methods.{entry.name}: {error}")
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
+
+
+def _usable_positions(config: Any, study: StudySpec) -> int | None:
+    """Tokens that a row may have: RoBERTa and its kin count positions from padding_idx + 1; virtual tokens take some."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return None
+    if config.model_type in _COUNT_FROM_PADDING:
+        positions -= config.pad_token_id + 1
+    virtual = [getattr(entry.method, "config", {}).get("num_virtual_tokens", 0) for entry in study.methods]
+    return int(positions) - int(max(virtual))
 
 
 def _num_labels(task: TaskSpec) -> int:

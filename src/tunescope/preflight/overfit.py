@@ -19,8 +19,9 @@ from tunescope.steps.train import Objective, is_head
 from tunescope.tasks.encode import encode
 from tunescope.tasks.spec import TaskSpec
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import Run, SelectionScore, train
+from tunescope.training.loop import train
 from tunescope.training.progress import Progress
+from tunescope.training.run import Run, SelectionScore
 
 NUM_EXAMPLES = 10
 MAX_STEPS = 150

@@ -10,7 +10,7 @@ import psutil
 
 from tunescope.cost.architecture import Architecture
 from tunescope.cost.devices import DeviceProfile, this_machine
-from tunescope.errors import DataError, TunescopeError
+from tunescope.errors import DataError, ModelError, TunescopeError
 from tunescope.hub.source import Source
 from tunescope.models.base import BaseModelSpec
 from tunescope.preflight.data import Sample, look_at_data
@@ -96,9 +96,20 @@ class Check:
                 try:
                     hashes[file] = self.source.file_sha256(file)
                 except DataError as error:
+                    hashes[file] = "not there"  # the plan is looked at, not run
                     if task.name in samples:  # else the data has told it
                         found += faults_of("data", task.name, error)
-        return make_plan(spec, decoders(spec, self.source), hashes), found
+        return make_plan(spec, self._decoders(spec), hashes), found
+
+    def _decoders(self, spec: StudySpec) -> dict[str, bool]:
+        """As `known.decoders`; a model that cannot be asked counts as none, and its own section tells the fault."""
+        told: dict[str, bool] = {}
+        for model in spec.base_models:
+            try:
+                told |= decoders(spec.model_copy(update={"base_models": (model,)}), self.source)
+            except ModelError:
+                told[model.name] = False
+        return told
 
     def _model(self, spec: StudySpec, model: BaseModelSpec, samples: Mapping[str, Sample]) -> list[Finding]:
         name = short_name(model.name)
@@ -130,8 +141,8 @@ class Check:
         self, plan: Plan, samples: Mapping[str, Sample], known: Mapping[str, Architecture | None], here: str
     ) -> Iterator[Finding]:
         """Two steps of every method, the memory they took, and with `deep` ten examples learnt by heart."""
-        machine = this_machine(use_gpu=here != "cpu")
         threads = chosen_threads(plan.study.compute.num_threads)
+        machine = this_machine(use_gpu=here != "cpu", num_threads=threads)
         for subject, trial in make_trials(plan, samples, self.source, device=here, num_threads=threads):
             architecture = known[trial.config.base_model.name]
             too_much = _too_much(trial, architecture, machine)
@@ -179,7 +190,7 @@ class Check:
 def _laid_out(spec: StudySpec, model: BaseModelSpec, source: Source) -> Iterator[Finding]:
     """Every head and every method of the study, swept ones at each value, on the model without its weights."""
     check_model(spec, model, source)
-    num_settings = sum(1 for entry in spec.methods for _ in entry.grid())
+    num_settings = sum(1 for entry in spec.methods for _ in entry.variants())
     yield Finding(
         section="model",
         subject=short_name(model.name),

@@ -24,8 +24,9 @@ from tunescope.study.spec import Compute
 from tunescope.tasks.data import Examples
 from tunescope.tasks.encode import Encoded, encode
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import LOG_NAME, Run, train
+from tunescope.training.loop import LOG_NAME, train
 from tunescope.training.metric_log import read_log
+from tunescope.training.run import Run
 
 NUM_STEPS = 2
 """LoRA's A has no gradient in the first step, because B is still zero; in the second it must move."""

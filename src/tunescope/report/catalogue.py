@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from tunescope.methods import METHODS
+from tunescope.search.recommended import recommendations
+from tunescope.search.space import Choice
 from tunescope.tasks.registry import catalogue_entry, known_tasks
 from tunescope.tasks.scores import SCORES
 
 
-def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Table:
-    """A table of what a study may name."""
+def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> RenderableType:
+    """A table of what a study may name; for methods the search spaces we recommend, too."""
     table = Table(box=box.SIMPLE_HEAD)
     if what == "tasks":
         for column in ("task", "kind", "data set", "metrics", "what"):
@@ -29,6 +33,7 @@ def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Table:
         for name, method in METHODS.items():
             purpose = (method.__doc__ or "").strip().split("\n")[0]
             table.add_row(name, ", ".join(method.model_fields) or "-", purpose)
+        return Group(table, *(Text(line, style="dim") for line in _recommended()))
     else:
         for column in ("metric", "for", "range", "better", "what"):
             table.add_column(column)
@@ -37,3 +42,17 @@ def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Table:
             better = "higher" if score.higher_is_better else "lower"
             table.add_row(name, ", ".join(sorted(score.kinds)), f"{low:g} to {high:g}", better, score.description)
     return table
+
+
+def _recommended() -> list[str]:
+    lines = []
+    for one in recommendations():
+        for field, space in one.spaces.items():
+            where = (
+                f"one of {', '.join(map(str, space.values))}"
+                if isinstance(space, Choice)
+                else f"{space.low:g} to {space.high:g}{', logarithmic' if space.log else ''}"
+            )
+            lines.append(f"sweep: recommended, {one.method}: {field} {where}, default {space.default}")
+        lines.extend(f"    {source}" for source in one.sources)
+    return lines

@@ -15,4 +15,10 @@ def study_notes(study: StudySpec) -> list[str]:
         )
     if study.logs is not None:
         notes.append(f"logs ({study.logs}) is noted: job logs stay in the store, under logs/")
+    if study.sweep.allow_unequal_budgets:
+        fixed = [entry.name for entry in study.methods if not entry.sweep]
+        told = f": {', '.join(fixed)} not tuned at all" if fixed and len(fixed) < len(study.methods) else ""
+        notes.append(
+            f"the study allows unequal tuning budgets (sweep.allow_unequal_budgets){told}; differences may be the tuning"
+        )
     return notes

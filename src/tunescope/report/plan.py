@@ -10,13 +10,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunescope.report.detectable import detectable_summary
 from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
+from tunescope.study.detectable import what_it_could_find
 from tunescope.study.job import Job
 from tunescope.study.placement import Placement
 from tunescope.study.plan import Plan
 
 _MAX_JOBS = 60
+_OF_RUNS = ("propose", "trial", "select", "train", "evaluate")
 
 
 def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bool = False) -> RenderableType:
@@ -35,6 +38,7 @@ def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bo
         parts.append(_kind_table(plan.jobs))
         parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
     parts.append(_worker_table(placement, device))
+    parts.extend(detectable_summary(what_it_could_find(study), len(study.seeds)))
     parts.extend(Text(inert(note), style="dim") for note in placement.notes)
     parts.extend(Text(inert(note), style="dim") for note in study_notes(study))
     return Group(*parts)
@@ -109,10 +113,8 @@ def _worker_table(placement: Placement, device: str) -> Table:
     ):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for worker in placement.workers:
-        tasks = dict.fromkeys(
-            str(job.about["task"]) for job in worker.jobs if job.kind in ("train", "evaluate", "select")
-        )
-        others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in ("train", "evaluate", "select"))
+        tasks = dict.fromkeys(str(job.about["task"]) for job in worker.jobs if job.kind in _OF_RUNS)
+        others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in _OF_RUNS)
         what = "; ".join(part for part in ("runs of " + ", ".join(tasks) if tasks else "", ", ".join(others)) if part)
         table.add_row(
             str(worker.number),

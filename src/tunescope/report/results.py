@@ -15,7 +15,7 @@ from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
 from tunescope.study.spec import StudySpec
 
-_SHARES = {"mse", "rmse"}
+_NOT_SHARES = {"mse", "rmse"}
 """Scores that are not shown as percent."""
 
 
@@ -85,8 +85,13 @@ def _constant(rows: Sequence[ResultRow], task: str, metric: str, name: str) -> T
     return Text("-", style="dim")
 
 
+def is_share(metric: str) -> bool:
+    """Whether a score is shown in percent."""
+    return metric not in _NOT_SHARES
+
+
 def _shown(value: float, metric: str) -> str:
-    return f"{value:.4g}" if metric in _SHARES else f"{100 * value:.1f}"
+    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.4g}"
 
 
 def _notes(rows: Sequence[ResultRow]) -> list[Text]:

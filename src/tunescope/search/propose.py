@@ -101,7 +101,7 @@ class _Replay:
         return [self._ask(len(trials) + offset)[1] for offset in range(num)]
 
     def _ask(self, number: int) -> tuple[optuna.Trial, dict[str, Any]]:
-        self._study.sampler = _sampler(self._settings, number)
+        self._study.sampler = _sampler(self._settings, self._spaces, number)
         trial = self._study.ask()
         values: dict[str, Any] = {}
         for name, space in self._spaces.items():
@@ -138,7 +138,9 @@ def default_setting(spaces: Mapping[str, Choice | Range]) -> dict[str, Any] | No
     return setting
 
 
-def _sampler(settings: SearchSettings, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(
+    settings: SearchSettings, spaces: Mapping[str, Choice | Range], number: int
+) -> optuna.samplers.BaseSampler:
     import optuna
 
     seed = derived_seed(settings.seed, "sampler", number)
@@ -148,12 +150,26 @@ def _sampler(settings: SearchSettings, number: int) -> optuna.samplers.BaseSampl
         return optuna.samplers.CmaEsSampler(
             n_startup_trials=settings.num_startup_trials, seed=seed, warn_independent_sampling=False
         )
-    random = optuna.samplers.RandomSampler(seed=seed)
-    if settings.sampler == "qmc":  # one sequence for all trials: its seed must stay, that of what lies outside it must not
-        return optuna.samplers.QMCSampler(
-            scramble=True, seed=settings.seed, independent_sampler=random, warn_independent_sampling=False
-        )
-    return random
+    if settings.sampler == "qmc":
+        return _one_sequence(settings.seed, _distributions(spaces))
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _one_sequence(seed: int, distributions: dict[str, Any]) -> optuna.samplers.BaseSampler:
+    """Scrambled Sobol points over every space, conditional ones too: trial n has the n-th point, whatever came before it.
+
+    Optuna's own sampler takes the spaces of the first trial, and in a first wave those of its siblings, each with a sequence
+    of its own, so that points come twice.
+    """
+    import optuna
+
+    class OneSequence(optuna.samplers.QMCSampler):
+        def infer_relative_search_space(
+            self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+        ) -> dict[str, optuna.distributions.BaseDistribution]:
+            return distributions
+
+    return OneSequence(scramble=True, seed=seed, warn_independent_sampling=False)
 
 
 def _state(trial: Trial) -> optuna.trial.TrialState:

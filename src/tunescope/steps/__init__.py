@@ -10,7 +10,7 @@ from typing import Any
 from tunescope.steps.context import Step, StepContext
 from tunescope.study.job import StepConfig
 
-KINDS = ("baseline", "train", "select", "evaluate", "represent")
+KINDS = ("baseline", "propose", "trial", "select", "train", "evaluate", "represent")
 """Kinds of job; `tunescope.steps.<kind>` holds each one's `run`."""
 
 

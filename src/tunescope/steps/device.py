@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import psutil
-
+from tunescope.cost.threads import threads_of_a_job
 from tunescope.errors import TunescopeError
 
 
@@ -36,8 +35,5 @@ def use_threads(num_threads: int) -> None:
 
 
 def chosen_threads(asked: int | None) -> int:
-    """CPU threads for one job: as asked, else one per physical core this process may use."""
-    if asked is not None:
-        return asked
-    usable = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
-    return max(1, min(psutil.cpu_count(logical=False) or 1, usable or 1))
+    """CPU threads for one job, by the rule that predictions go by too."""
+    return threads_of_a_job(asked)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 
@@ -18,8 +19,9 @@ from tunescope.models.saving import load_tuned
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, report_data
-from tunescope.steps.train import SELECTION_NAME
+from tunescope.steps.train import SEEN_NAME, SELECTION_NAME
 from tunescope.study.configs import EvaluateConfig
+from tunescope.tasks.data import MAX_OVERLAP, ReportData, num_seen_before, told_of_overlap
 
 PREDICTIONS_NAME = "predictions.parquet"
 
@@ -61,5 +63,14 @@ def run(
         "truncation": asdict(encoded.truncation),
         "evaluate_s": seconds,
         "data_fingerprint": data.fingerprint,
-        "flags": [f"on the report rows, {scores.note}"] if scores.note else [],
+        "flags": [
+            *([f"on the report rows, {scores.note}"] if scores.note else []),
+            *_seen_in_training(inputs["run"], data),
+        ],
     }
+
+
+def _seen_in_training(trained: Path, report: ReportData) -> list[str]:
+    """The flag of a run that is scored on rows it was trained or chosen on; none below `MAX_OVERLAP`."""
+    num_seen = num_seen_before(np.load(trained / SEEN_NAME), report)
+    return [told_of_overlap(num_seen, len(report.report))] if num_seen > MAX_OVERLAP * len(report.report) else []

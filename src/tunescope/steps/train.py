@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from torch import nn
 
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.batches import autocast, network_inputs
+from tunescope.inference.example_scores import standard_error
 from tunescope.inference.predict import predict
-from tunescope.inference.score import no_answer_threshold, score
+from tunescope.inference.score import no_answer_threshold, score, targets_and_predictions
 from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.models.counts import count_parameters
 from tunescope.models.network import Network
@@ -25,16 +26,20 @@ from tunescope.models.saving import save_tuned
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, training_data
+from tunescope.store.provenance import checkout_state, library_versions
 from tunescope.study.configs import TrainConfig
-from tunescope.tasks.data import Examples
+from tunescope.tasks.data import Examples, seen_rows
 from tunescope.tasks.encode import Encoded
 from tunescope.tasks.scores import SCORES
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import LOG_NAME, Run, SelectionScore, train
+from tunescope.training.loop import LOG_NAME, train
 from tunescope.training.loss import label_loss, number_loss, span_loss
+from tunescope.training.run import Curve, Run, SelectionScore, Trained
 
 SELECTION_NAME = "selection.json"
 """What the selection rows said of the kept weights: score, and for question answering the no-answer threshold."""
+SEEN_NAME = "seen_rows.npy"
+"""Digests of the train and selection rows, so that an evaluation can tell whether it scores any of them."""
 
 
 def run(
@@ -49,10 +54,39 @@ def run(
         TunescopeError: If data or model do not fit the config.
         RunError: If the training goes wrong.
     """
+    tuning = tune(with_selected(config, inputs), out, scratch, context)
+    save_tuned(tuning.model, config.method_kind, out)
+    np.save(out / SEEN_NAME, seen_rows(training_data(config.task, context.source)))
+    return tuning.facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A finished training: the model, what the loop says of it, and the facts for a record."""
+
+    model: nn.Module
+    trained: Trained
+    facts: dict[str, Any]
+
+
+def tune(
+    config: TrainConfig,
+    out: Path,
+    scratch: Path,
+    context: StepContext,
+    is_hopeless: Callable[[Curve], bool] = lambda curve: False,
+) -> Tuning:
+    """Trains as the config says, and writes the metric log and the selection rows' verdict, but no weights."""
     use_threads(context.num_threads)
-    config = with_selected(config, inputs)
     task, settings, compute = config.task, config.training, context.compute
     data = training_data(task, context.source)
+    made_from = {
+        "its training data": data.fingerprint,
+        "its base model": weights_fingerprint(
+            context.source.model_folder(config.base_model.name, config.base_model.revision)
+        ),
+        "its settings": hashlib.sha256(json.dumps(config.identity(), sort_keys=True).encode()).hexdigest(),
+    }
     network = network_for(config.base_model, task, context.source, seed=config.seed, device=context.device)
     encoded = {
         part: encoded_part(task, part, config.base_model, context.source, is_decoder=network.is_decoder)
@@ -73,51 +107,56 @@ def run(
                 seed=config.seed,
                 head_names=head_names,
                 scratch=scratch,
+                is_hopeless=is_hopeless,
+                made_from=made_from,
+                versions=library_versions() | {"commit": str(checkout_state()[0])},
             )
         ],
         micro_batch_tokens=compute.micro_batch_tokens,
         checkpoint_every_s=compute.checkpoint_every_s,
         report=context.report,
     )[0]
-    if config.keep_weights:
-        save_tuned(model, config.method_kind, out)
     shutil.copyfile(scratch / LOG_NAME, out / LOG_NAME)
     verdict = {"score": trained.selection.value, "step": trained.kept_step, **trained.selection.details}
     (out / SELECTION_NAME).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
     in_force = trained.in_force | {
-        "precision": settings.precision,
-        "batch_size": settings.batch_size,
-        "schedule": settings.schedule,
-        "max_grad_norm": settings.max_grad_norm,
-        "label_smoothing": settings.label_smoothing,
-        "max_length": task.max_length,
+        "asked": {
+            "precision": settings.precision,
+            "batch_size": settings.batch_size,
+            "schedule": settings.schedule,
+            "max_grad_norm": settings.max_grad_norm,
+            "label_smoothing": settings.label_smoothing,
+            "max_length": task.max_length,
+        },
+        "longest_row": int(encoded["train"].lengths.max()),
         "attention": getattr(network.model.config, "_attn_implementation", None),
         "micro_batch_tokens": compute.micro_batch_tokens,
         "gradient_checkpointing": compute.gradient_checkpointing,
         "method": config.method.model_dump(mode="json"),
     }
-    return {
+    facts = {
         "settings_in_force": in_force,
         "parameters": asdict(count_parameters(model)),
         "truncation": {part: asdict(rows.truncation) for part, rows in encoded.items()},
         "num_examples": {"train": len(data.train.ids), "selection": len(data.selection.ids)},
-        "data_fingerprint": data.fingerprint,
-        "model_fingerprint": weights_fingerprint(
-            context.source.model_folder(config.base_model.name, config.base_model.revision)
-        ),
+        "data_fingerprint": made_from["its training data"],
+        "model_fingerprint": made_from["its base model"],
         "num_steps": trained.num_steps,
         "num_steps_planned": trained.num_steps_planned,
         "stopped_early": trained.stopped_early,
+        "pruned": trained.pruned,
         "kept_step": trained.kept_step,
         "selection": verdict,
         "train_s": trained.train_s,
         "num_examples_seen": trained.num_examples,
         "num_tokens": trained.num_tokens,
+        "num_tokens_planned": trained.num_tokens_planned,
         "padding_share": trained.padding_share,
         "resumed_from": trained.resumed_from,
         "weights_sha256": weights_sha256(model),
         "flags": list(trained.flags),
     }
+    return Tuning(model=model, trained=trained, facts=facts)
 
 
 class Objective:
@@ -170,6 +209,10 @@ def selection_score(
     details: dict[str, Any] = {"metric": task.primary_metric, "num_examples": scores.num_examples}
     if threshold is not None:
         details["threshold"] = threshold
+    targets, predicted = targets_and_predictions(task, examples, predictions, threshold)
+    error = standard_error(task, task.primary_metric, targets, predicted)
+    if error is not None:
+        details["standard_error"] = error
     value = scores.values.get(task.primary_metric)
     if value is None:
         return SelectionScore(value=None, note=scores.undefined[task.primary_metric], details=details)
@@ -182,7 +225,11 @@ def with_selected(config: TrainConfig, inputs: Mapping[str, Path]) -> TrainConfi
     """The config with a sweep's winning values in place, where the job has a `selected` input."""
     if "selected" not in inputs:
         return config
-    values = json.loads((inputs["selected"] / "selected.json").read_text(encoding="utf-8"))["values"]
+    return with_values(config, json.loads((inputs["selected"] / "selected.json").read_text(encoding="utf-8"))["values"])
+
+
+def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """The config with fields of its method or of its training set; validated."""
     own = {name: value for name, value in values.items() if name in type(config.method).model_fields}
     rest = {name: value for name, value in values.items() if name not in own}
     method = type(config.method).model_validate(config.method.model_dump() | own)

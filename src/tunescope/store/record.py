@@ -75,7 +75,16 @@ class Record(Frozen):
     peak_memory_gib: Annotated[float, Field(ge=0.0)]
     """Peak resident memory of the process that ran the job, by the kernel's own high-water mark."""
     peak_memory_covers: Covers
-    """"job" where the mark was set back when the job began (Linux), else the "process" since its start."""
+    """"job" where the mark was set back when the job began (Linux), else the "process" since its start.
+
+    Either way all that the process held then counts, what earlier jobs left too: see `memory_at_start_gib`.
+    """
+    memory_at_start_gib: Annotated[float, Field(ge=0.0)] | None = None
+    """Resident memory when the job began: libraries, and data that earlier jobs of the same process read and keep."""
+    gpu_peak_allocated_gib: Annotated[float, Field(ge=0.0)] | None = None
+    """Peak memory of tensors on the GPU (torch.cuda.max_memory_allocated); None where the job used none."""
+    gpu_peak_reserved_gib: Annotated[float, Field(ge=0.0)] | None = None
+    """Peak memory that torch's allocator took from the GPU (torch.cuda.max_memory_reserved)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +99,9 @@ class RecordFields:
     duration_s: float
     peak_memory_gib: float
     peak_memory_covers: Covers
+    memory_at_start_gib: float | None = None
+    gpu_peak_allocated_gib: float | None = None
+    gpu_peak_reserved_gib: float | None = None
 
 
 class Failure(Frozen):

@@ -27,6 +27,7 @@ from tunescope.store.record import RECORD_FILE, RECORD_FORMAT, Failure, Record, 
 from tunescope.store.whole import (
     NotWholeError,
     check_bytes,
+    check_hashes,
     check_sizes,
     file_entry,
     plain_files,
@@ -120,6 +121,19 @@ class Store:
             check_bytes(self._layout.artifact(kind, id), record)
         except NotWholeError as error:
             raise self._not_whole(kind, id, error) from error
+
+    def read_from(self, kind: str, id: str, *names: str) -> Path:
+        """The folder of an artifact whose files, all or those named, hold what was written; each is hashed once per process.
+
+        Raises:
+            StoreError: If the artifact is absent, or a file differs from its record.
+        """
+        record, folder = self.record(kind, id), self._layout.artifact(kind, id)
+        try:
+            check_hashes(folder, record, names or None)
+        except NotWholeError as error:
+            raise self._not_whole(kind, id, error) from error
+        return folder
 
     def failure(self, kind: str, id: str) -> Failure | None:
         """Why a job failed when it last ran; None if it did not fail, or has succeeded since.
@@ -305,6 +319,10 @@ class Store:
             write_text(folder / "study.yaml", study_text)
             write_json(folder / "plan.json", plan)
 
+    def study_folder(self, name: str) -> Path:
+        """Where what belongs to a study and to no job lies; there once the study has been run."""
+        return self._layout.study(name)
+
     # What the above share
 
     def _folder_of_kind(self, kind: str) -> None:
@@ -361,6 +379,9 @@ class Store:
             duration_s=fields.duration_s,
             peak_memory_gib=fields.peak_memory_gib,
             peak_memory_covers=fields.peak_memory_covers,
+            memory_at_start_gib=fields.memory_at_start_gib,
+            gpu_peak_allocated_gib=fields.gpu_peak_allocated_gib,
+            gpu_peak_reserved_gib=fields.gpu_peak_reserved_gib,
         )
 
     def _discard(self, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,9 @@ from tunescope.store.identity import content_id
 from tunescope.store.record import RECORD_FILE, FileEntry, Record
 
 _BLOCK = 1 << 20
+
+_hashes: dict[tuple[str, int, int, int], str] = {}
+"""SHA-256 by path, inode, size and time of change: `check_hashes` reads a file once per process."""
 
 
 class NotWholeError(Exception):
@@ -77,6 +81,25 @@ def check_bytes(folder: Path, record: Record) -> None:
         raise NotWholeError(f"{unknown[0]} is there, and its record does not know it", record.label)
     if content_id(record.kind, record.config, record.inputs) != record.id:
         raise NotWholeError("its record was changed: kind, config and inputs do not give its id", record.label)
+
+
+def check_hashes(folder: Path, record: Record, names: Iterable[str] | None = None) -> None:
+    """Sizes of all files, and the SHA-256 of those named, or of all; a file that stays as it is is read once per process.
+
+    Raises:
+        NotWholeError: At the first file that differs, or that the record does not know.
+    """
+    check_sizes(folder, record)
+    for name in record.files if names is None else names:
+        if name not in record.files:
+            raise NotWholeError(f"{name} is missing", record.label)
+        path = folder / name
+        state = path.stat()
+        key = (str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns)
+        if key not in _hashes:
+            _hashes[key] = file_entry(path, sync=False).sha256
+        if _hashes[key] != record.files[name].sha256:
+            raise NotWholeError(f"{name} holds other bytes than were written", record.label)
 
 
 def plain_files(folder: Path) -> list[str]:

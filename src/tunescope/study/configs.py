@@ -2,78 +2,123 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny
 
 from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
+from tunescope.search.settings import SearchSettings
+from tunescope.search.space import Space
 from tunescope.study.job import StepConfig
-from tunescope.study.settings import TrainingSettings
+from tunescope.study.settings import DEFAULT_EPOCHS, TrainingSettings
 from tunescope.study.spec import BaselineName
 from tunescope.tasks.spec import TaskSpec
 
 
-class TrainConfig(StepConfig):
+class _OnTask(StepConfig):
+    """A step on a task. The task's name and its files' paths are no part of the identity: content hashes stand for those."""
+
+    task: TaskSpec
+    files_sha256: dict[str, str] = Field(default_factory=dict)
+    """Split -> SHA-256 of its file, where the task's rows lie in files of the study's own."""
+
+    def identity(self) -> dict[str, Any]:
+        said = self.model_dump(mode="json")
+        said["task"]["name"] = "task"
+        files = said["task"]["dataset"]["files"]
+        if files is not None:  # the ending says how the bytes are read
+            said["task"]["dataset"]["files"] = {split: PurePath(file).suffix for split, file in files.items()}
+        return said
+
+
+class TrainConfig(_OnTask):
     """One training: base model, task, method, settings, seed. Input `selected`, if any, holds swept values."""
 
     kind: ClassVar[str] = "train"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     base_model: BaseModelSpec
-    task: TaskSpec
     method_kind: str
     method: SerializeAsAny[Method]
     training: TrainingSettings
     seed: int
-    files_sha256: dict[str, str] = Field(default_factory=dict)
-    """Split -> SHA-256 of its file, where the task's rows lie in files of the study's own."""
-    keep_weights: bool = True
-    """False for a sweep's trials: their score is kept, their weights are not."""
+
+    def identity(self) -> dict[str, Any]:
+        said = super().identity()
+        if self.training.epochs is None and self.training.steps is None:
+            said["training"]["epochs"] = DEFAULT_EPOCHS
+        return said
+
+
+class TrialConfig(TrainConfig):
+    """One training of a trial. Input `proposals` holds its values; its score is kept, its weights are not."""
+
+    kind: ClassVar[str] = "trial"
+    is_for_others: ClassVar[bool] = True
+    number: int
+    """The trial's, counted from 0 in each sweep."""
+    replicate: int
+    """Which of the trial's trainings, counted from 0."""
+
+
+class ProposeConfig(StepConfig):
+    """The values of one wave of trials, and what came of those before.
+
+    Inputs: `previous`, the wave before; `trial_<number>_<replicate>`, its trainings, those that failed left out.
+    """
+
+    kind: ClassVar[str] = "propose"
+    makes_do_without: ClassVar[frozenset[str]] = frozenset({"trial"})
+    is_for_others: ClassVar[bool] = True
+    version: Literal[1] = 1
+    spaces: dict[str, Space]
+    settings: SearchSettings
+    first: int
+    """Number of the wave's first trial."""
+    num: int
+    """Trials of a whole wave. Of the last one a sweep may use the first few alone, so that more trials change no wave."""
 
 
 class SelectConfig(StepConfig):
-    """The best of several trials by their selection score. Inputs `trial_0`, `trial_1`, ... are trainings."""
+    """The best trial of a sweep by its selection score. Inputs as of the wave after the last."""
 
     kind: ClassVar[str] = "select"
-    version: Literal[1] = 1
-    trials: tuple[dict[str, Any], ...]
-    """Swept values of each trial, in the order of the inputs."""
+    makes_do_without: ClassVar[frozenset[str]] = frozenset({"trial"})
+    version: Literal[2] = 2
+    spaces: dict[str, Space]
+    settings: SearchSettings
+    num_trials: int
 
 
-class EvaluateConfig(StepConfig):
+class EvaluateConfig(_OnTask):
     """The scores of one trained run (input `run`) on the report split."""
 
     kind: ClassVar[str] = "evaluate"
     version: Literal[1] = 1
     base_model: BaseModelSpec
-    task: TaskSpec
-    files_sha256: dict[str, str] = Field(default_factory=dict)
     precision: Literal["fp32", "bf16"] = "fp32"
     """As the run was trained."""
 
 
-class BaselineConfig(StepConfig):
+class BaselineConfig(_OnTask):
     """What is reached without fine-tuning."""
 
     kind: ClassVar[str] = "baseline"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     baseline: BaselineName
-    task: TaskSpec
-    files_sha256: dict[str, str] = Field(default_factory=dict)
     base_model: BaseModelSpec | None = None
     """For `zero_shot` alone."""
     seeds: tuple[int, ...] = ()
     """For `random` alone: one draw each."""
 
 
-class RepresentConfig(StepConfig):
+class RepresentConfig(_OnTask):
     """Pooled hidden states of a base model on a task's report rows."""
 
     kind: ClassVar[str] = "represent"
     version: Literal[1] = 1
     base_model: BaseModelSpec
-    task: TaskSpec
-    files_sha256: dict[str, str] = Field(default_factory=dict)
     num_examples: int
     """At most so many of the report rows, chosen by row hash."""
     pooling: tuple[Literal["last_token", "mean", "first_token"], ...]
@@ -115,7 +160,8 @@ def as_baseline(task: TaskSpec, baseline: BaselineName) -> TaskSpec:
         return _without_unread_files(as_reported(task), set()).model_copy(update={"references": task.references})
     if reads_train_rows(task, baseline):
         unread = {"label_words": None} if task.kind == "classification" else {}
-        return task.model_copy(update=_SAID_ONLY | unread)
+        read = _without_unread_files(task, {task.train_split, task.report_split})
+        return read.model_copy(update=_SAID_ONLY | unread)
     words = {"label_words": task.label_words} if baseline == "zero_shot" and task.kind == "classification" else {}
     return as_reported(task).model_copy(update=words)
 

@@ -19,7 +19,15 @@ from tunescope.cost.predict import (
 )
 from tunescope.cost.trainable import what_trains
 from tunescope.models.base import BaseModelSpec
-from tunescope.study.configs import BaselineConfig, EvaluateConfig, RepresentConfig, SelectConfig, TrainConfig
+from tunescope.study.configs import (
+    BaselineConfig,
+    EvaluateConfig,
+    ProposeConfig,
+    RepresentConfig,
+    SelectConfig,
+    TrainConfig,
+    TrialConfig,
+)
 from tunescope.study.job import Job, Resources
 from tunescope.study.plan import Plan
 from tunescope.study.settings import TrainingSettings
@@ -62,7 +70,15 @@ def estimate(plan: Plan, architectures: Mapping[str, Architecture | None], devic
         new[id(job)] = replace(job, inputs=inputs, resources=_resources(job, found.prediction))
     runs = tuple(replace(run, train=new[id(run.train)], evaluate=new[id(run.evaluate)]) for run in plan.runs)
     baselines = tuple(replace(cell, job=new[id(cell.job)]) for cell in plan.baselines)
-    return replace(plan, jobs=tuple(new.values()), runs=runs, baselines=baselines)
+    sweeps = tuple(
+        replace(
+            sweep,
+            select=new[id(sweep.select)],
+            trials=tuple(tuple(new[id(job)] for job in trial) for trial in sweep.trials),
+        )
+        for sweep in plan.sweeps
+    )
+    return replace(plan, jobs=tuple(new.values()), runs=runs, baselines=baselines, sweeps=sweeps)
 
 
 def estimate_jobs(
@@ -97,7 +113,7 @@ def explain(plan: Plan, architectures: Mapping[str, Architecture | None], device
             missing[found.missing] = missing.get(found.missing, 0) + 1
     if said:
         said[f"no text is longer than its task's max_length or {_LONGEST_OVER_MEAN:g} times the mean"] = 1
-        said["a swept setting costs what its first value costs"] = 1
+        said["a swept setting costs what its typical value costs, and no trial is stopped early"] = 1
     unknown = (
         f"no prediction for {count} {'job' if count == 1 else 'jobs'}: {what}" for what, count in missing.items()
     )
@@ -124,7 +140,7 @@ def _estimate(
 ) -> JobEstimate:
     config, compute = job.config, plan.study.compute
     task = tasks[str(job.about["task"])]
-    if isinstance(config, SelectConfig):
+    if isinstance(config, SelectConfig | ProposeConfig):
         return JobEstimate(prediction=predict_baseline(Rows(num=0, mean_tokens=1.0, longest=1)))
     if task.expected is None:
         return JobEstimate(
@@ -173,24 +189,26 @@ def _estimate_training(
             missing=f"what method '{config.method_kind}' trains in a {arch.model_type} model can only be told by building it",
         )
     num_train, num_selection = num_training_rows(task)
-    steps = config.training.num_steps(num_train)
+    train = _rows(task, arch, num_train)
+    num_encoded = math.ceil(train.num * train.windows)  # a window is a row, as in training
+    steps = config.training.num_steps(num_encoded)
     compute = plan.study.compute
     return JobEstimate(
         prediction=predict_training(
             arch,
             trains,
             device,
-            train=_rows(task, arch, num_train),
+            train=train,
             selection=_rows(task, arch, num_selection),
             num_steps=steps,
             batch_size=config.training.batch_size,
-            num_scorings=_num_scorings(config.training, steps, num_train),
+            num_scorings=_num_scorings(config.training, steps, num_encoded),
             micro_batch_tokens=compute.micro_batch_tokens,
             evaluation_batch_tokens=compute.evaluation_batch_tokens,
             precision=config.training.precision,
             gradient_checkpointing=compute.gradient_checkpointing,
             keep_best=config.training.keep == "best",
-            keep_weights=config.keep_weights,
+            keep_weights=not isinstance(config, TrialConfig),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tunescope.fields import Frozen
 from tunescope.store.identity import content_id
@@ -16,6 +16,17 @@ class StepConfig(Frozen):
 
     kind: ClassVar[str]
     version: int
+    makes_do_without: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of input that may fail: those that did are left out of what the step is given."""
+    is_for_others: ClassVar[bool] = False
+    """Whether the result is wanted for the jobs that need it alone: where those are whole, it is not made again."""
+
+    def identity(self) -> dict[str, Any]:
+        """What of this makes the job what it is, as JSON: its id's hash is over this, and its record keeps it.
+
+        Names, and paths beside which a content's hash stands, are no part of it: steps blank them here.
+        """
+        return self.model_dump(mode="json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +36,6 @@ class Resources:
     predicted_s: float | None = None
     memory_gib: float | None = None
     disk_gib: float | None = None
-    pinned_worker: int | None = None
-    """The worker (0-based) the study pins the job to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +55,6 @@ class Job:
 
     @cached_property
     def id(self) -> str:
-        """Sixteen hex digits of the SHA-256 of kind, config and inputs' ids."""
+        """Sixteen hex digits of the SHA-256 of kind, the config's identity and inputs' ids."""
         inputs = {role: job.id for role, job in self.inputs.items()}
-        return content_id(self.kind, self.config.model_dump(mode="json"), inputs)
+        return content_id(self.kind, self.config.identity(), inputs)

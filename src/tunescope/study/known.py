@@ -34,14 +34,25 @@ def architectures(study: StudySpec, source: Source) -> dict[str, Architecture | 
 
 
 def decoders(study: StudySpec, source: Source) -> Mapping[str, bool]:
-    """Whether each base model is a decoder; one that nobody knows yet is taken for one."""
+    """Whether each base model is a decoder, as its config says; asked of the hub where it must be known.
+
+    It must where a zero-shot baseline depends on it; elsewhere a model that nobody knows yet counts as none.
+
+    Raises:
+        ModelError: If it must be known and the hub does not tell.
+    """
+    must_know = "zero_shot" in study.baselines and any(
+        task.kind == "classification" and task.label_words is not None for task in study.tasks
+    )
     found: dict[str, bool] = {}
     for model in study.base_models:
         config = source.local_config(model.name, model.revision)
         if config is None and model.name in KNOWN:
             found[model.name] = KNOWN[model.name].is_decoder
-        else:
-            found[model.name] = config is None or is_decoder_config(config)
+            continue
+        if config is None and must_know:
+            config = source.hub_config(model.name, model.revision)
+        found[model.name] = config is not None and is_decoder_config(config)
     return found
 
 
@@ -53,10 +64,14 @@ def expected_device(study: StudySpec) -> DeviceProfile:
     """
     asked = study.compute.expected_device
     if asked is None:
-        return this_machine(use_gpu=study.compute.device != "cpu")
+        return this_machine(use_gpu=study.compute.device != "cpu", num_threads=study.compute.num_threads)
     if asked.name not in DEVICES and asked.name != "cpu":
         raise StudyError(
             [f"compute.expected_device.name: unknown device '{asked.name}'. {did_you_mean(asked.name, DEVICES)}"]
         )
-    known = this_machine(use_gpu=False) if asked.name == "cpu" else DEVICES[asked.name]
+    known = (
+        this_machine(use_gpu=False, num_threads=study.compute.num_threads)
+        if asked.name == "cpu"
+        else DEVICES[asked.name]
+    )
     return known if asked.memory_gib is None else replace(known, memory_gib=asked.memory_gib)

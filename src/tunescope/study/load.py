@@ -8,9 +8,13 @@ from typing import Any
 
 from tunescope.errors import StudyError, did_you_mean
 from tunescope.methods import METHODS
+from tunescope.search.space import Choice, typical
+from tunescope.study.hypothesis import unknown_measure
+from tunescope.study.mentions import check_mentions
 from tunescope.study.problems import checked, join, shown, unknown_field
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import MethodEntry, StudySpec
+from tunescope.study.swept import NOT_SWEPT, check_budgets, take_sweeps
 from tunescope.study.yaml_text import parse_yaml
 from tunescope.tasks.registry import catalogue_entry, known_tasks
 from tunescope.tasks.scores import SCORES
@@ -159,7 +163,7 @@ def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
         return None
     model = METHODS[kind]
     fixed = {key: value for key, value in values.items() if key != "type"}
-    sweep = _sweeps(fixed, at, problems)
+    sweep = take_sweeps(fixed, kind, at, problems)
     own: dict[str, Any] = {}
     training: dict[str, Any] = {}
     for key, value in fixed.items():
@@ -171,47 +175,28 @@ def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
             problems.append(
                 unknown_field(join(at, str(key)), str(key), model.__name__, [*model.model_fields, *_TRAINING_FIELDS])
             )
-    first = {key: values[0] for key, values in sweep.items()}
-    method = checked(
-        model, own | {key: value for key, value in first.items() if key in model.model_fields}, at, problems
-    )
+    first = {key: typical(space) for key, space in sweep.items() if key in model.model_fields}
+    method = checked(model, own | first, at, problems)
     _check_training(training, at, problems)
-    for key, options in sweep.items():
-        if key in _NOT_SWEPT:
+    for key, space in sweep.items():
+        if key in NOT_SWEPT:
             problems.append(f"{join(at, key)} cannot be swept: it changes what a selection score means")
-        for index, option in enumerate(options):
+        looked_at: dict[int | str, Any] = dict(enumerate(space.ends()))
+        if not isinstance(space, Choice):
+            looked_at["between"] = space.inside()
+        for index, value in looked_at.items():
             place = join(at, key, "sweep", index)
             if key in model.model_fields:
-                checked(model, own | {key: option}, place, problems)
+                checked(model, own | first | {key: value}, place, problems)
             elif key in _TRAINING_FIELDS:
-                _check_training({key: option}, place, problems)
+                _check_training({key: value}, place, problems)
             else:
-                problems.append(
-                    unknown_field(join(at, key), key, model.__name__, [*model.model_fields, *_TRAINING_FIELDS])
-                )
+                fields = [*model.model_fields, *_TRAINING_FIELDS]
+                problems.append(unknown_field(join(at, key), key, model.__name__, fields))
                 break
     if method is None:
         return None
     return checked(MethodEntry, {"name": name, "method": method, "training": training, "sweep": sweep}, at, problems)
-
-
-def _sweeps(fixed: dict[str, Any], at: str, problems: list[str]) -> dict[str, tuple[Any, ...]]:
-    """Takes fields written `{sweep: [...]}` out of `fixed`."""
-    sweep: dict[str, tuple[Any, ...]] = {}
-    for key in [key for key, value in fixed.items() if isinstance(value, dict) and "sweep" in value]:
-        options = fixed.pop(key)
-        place = join(at, str(key), "sweep")
-        if set(options) != {"sweep"} or not isinstance(options["sweep"], list) or len(options["sweep"]) < 2:
-            problems.append(f"{place} must be a list of two values or more, got {shown(options)}")
-        elif len({shown(option) for option in options["sweep"]}) < len(options["sweep"]):
-            problems.append(f"{place} holds a value twice: {shown(options['sweep'])}")
-        else:
-            sweep[str(key)] = tuple(options["sweep"])
-    return sweep
-
-
-_NOT_SWEPT = {"precision", "keep", "evaluate_every"}
-"""Fields that change what a selection score means; a sweep over them would compare unlike with unlike."""
 
 
 def _check_training(changes: Mapping[str, Any], at: str, problems: list[str]) -> None:
@@ -259,11 +244,22 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
                 )
     for index, pin in enumerate(study.placement):
         _names(join("placement", index, "tasks"), pin.tasks, tasks, problems)
+    for index, hypothesis in enumerate(study.compare):
+        at = join("compare", index)
+        _names(join(at, "methods"), hypothesis.methods, methods, problems)
+        _names(join(at, "tasks"), hypothesis.tasks, tasks, problems)
+        _names(join(at, "base_models"), hypothesis.base_models, models, problems)
+        wrong = unknown_measure(hypothesis.measure, study.tasks)
+        if wrong is not None:
+            problems.append(f"{join(at, 'measure')}: {wrong}")
     for index, band in enumerate(study.expected):
         _names(join("expected", index, "task"), [band.task], tasks, problems)
         _names(join("expected", index, "method"), [band.method], methods, problems)
+    check_mentions(study, problems)
     if not problems:
         _check_cells(study, problems)
+    if not problems:
+        check_budgets(study, problems)
 
 
 def _check_cells(study: StudySpec, problems: list[str]) -> None:
@@ -272,7 +268,14 @@ def _check_cells(study: StudySpec, problems: list[str]) -> None:
         for task in study.tasks:
             for entry in study.methods:
                 try:
-                    study.settings(model, task, entry)
+                    smoothed = any(
+                        study.settings(model, task, variant).label_smoothing > 0.0 for variant in entry.variants()
+                    )
+                    if smoothed and task.kind == "regression":
+                        problems.append(
+                            f"label_smoothing of {task.name} with {entry.name} has no meaning: a regression has no labels. Take "
+                            f"it out, or add `overrides: [{{tasks: [{task.name}], training: {{label_smoothing: 0}}}}]`"
+                        )
                 except ValueError as error:
                     problems.append(f"settings of {task.name} with {entry.name} cannot hold together: {error}")
 

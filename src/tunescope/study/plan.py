@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.configs import (
     BaselineConfig,
     EvaluateConfig,
     RepresentConfig,
-    SelectConfig,
     TrainConfig,
+    TrialConfig,
     as_baseline,
     as_reported,
     as_trained_on,
 )
 from tunescope.study.job import Job
 from tunescope.study.spec import BaselineName, MethodEntry, StudySpec
+from tunescope.study.sweeps import Sweep, make_sweep
 from tunescope.tasks.spec import TaskSpec
 
 
@@ -51,6 +53,7 @@ class Plan:
     jobs: tuple[Job, ...]
     runs: tuple[RunCell, ...]
     baselines: tuple[BaselineCell, ...]
+    sweeps: tuple[Sweep, ...] = ()
 
 
 def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapping[str, str] | None = None) -> Plan:
@@ -65,6 +68,7 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
     baselines = tuple(_baseline_cells(study, decoders, hashes))
     represent = tuple(_represent_jobs(study, hashes))
     runs: list[RunCell] = []
+    sweeps: list[Sweep] = []
     jobs: dict[int, Job] = {}
 
     def add(job: Job) -> Job:
@@ -80,60 +84,90 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
     for model in study.base_models:
         for task in study.tasks:
             for entry in study.methods:
-                for run in _run_cells(study, model, task, entry, hashes):
+                sweep = _sweep(study, model, task, entry, hashes)
+                if sweep is not None:
+                    add(sweep.select)
+                    sweeps.append(sweep)
+                for run in _run_cells(study, model, task, entry, hashes, sweep):
                     add(run.train)
                     add(run.evaluate)
                     runs.append(run)
-    return Plan(study=study, jobs=tuple(jobs.values()), runs=tuple(runs), baselines=baselines)
+    return Plan(study=study, jobs=tuple(jobs.values()), runs=tuple(runs), baselines=baselines, sweeps=tuple(sweeps))
+
+
+def _sweep(
+    study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry, hashes: Mapping[str, str]
+) -> Sweep | None:
+    if not entry.sweep:
+        return None
+    label = _label(study, model, task, entry)
+    about = _about(model, task, entry)
+    common = _training_fields(study, model, task, entry, hashes)
+    several = study.sweep.seeds_per_trial > 1
+
+    def trial(number: int, replicate: int, seed: int, inputs: Mapping[str, Job]) -> Job:
+        config = TrialConfig(**common, seed=seed, number=number, replicate=replicate)
+        name = f"{label}-trial{number}" + (f"-{replicate}" if several else "")
+        more: dict[str, str | int] = {"seed": seed, "role": "trial", "trial": number, "replicate": replicate}
+        return Job(label=name, config=config, inputs=inputs, about=about | more)
+
+    return make_sweep(study.sweep, entry.sweep, trial, label=label, about=about)
 
 
 def _run_cells(
-    study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry, hashes: Mapping[str, str]
+    study: StudySpec,
+    model: BaseModelSpec,
+    task: TaskSpec,
+    entry: MethodEntry,
+    hashes: Mapping[str, str],
+    sweep: Sweep | None,
 ) -> Iterator[RunCell]:
-    label = (
-        f"{short_name(model.name)}-{task.name}-{entry.name}"
-        if len(study.base_models) > 1
-        else f"{task.name}-{entry.name}"
-    )
-    about = {"base_model": model.name, "task": task.name, "method": entry.name}
-    trained_on, reported = as_trained_on(task), as_reported(task)
-
-    def training(chosen: MethodEntry, seed: int, name: str, inputs: Mapping[str, Job], role: str) -> Job:
-        config = TrainConfig(
-            base_model=model,
-            task=trained_on,
-            method_kind=chosen.method.kind,
-            method=chosen.method,
-            training=study.settings(model, task, chosen),
-            seed=seed,
-            files_sha256=_hashes_of(trained_on, hashes),
-            keep_weights=role == "run",
-        )
-        return Job(label=name, config=config, inputs=inputs, about=about | {"seed": seed, "role": role})
-
-    inputs: dict[str, Job] = {}
-    if entry.sweep:
-        grid = tuple(entry.grid())
-        trials = {
-            f"trial_{number}": training(
-                entry.with_values(values), study.sweep.seed, f"{label}-trial{number}", {}, "trial"
-            )
-            for number, values in enumerate(grid)
-        }
-        inputs = {
-            "selected": Job(label=f"{label}-select", config=SelectConfig(trials=grid), inputs=trials, about=about)
-        }
-    first = entry.with_values(next(entry.grid()))
-    precision = study.settings(model, task, first).precision
+    label = _label(study, model, task, entry)
+    about = _about(model, task, entry)
+    common = _training_fields(study, model, task, entry, hashes)
+    reported = as_reported(task)
     evaluation = EvaluateConfig(
-        base_model=model, task=reported, files_sha256=_hashes_of(reported, hashes), precision=precision
+        base_model=model,
+        task=reported,
+        files_sha256=_hashes_of(reported, hashes),
+        precision=study.settings(model, task, entry.typical()).precision,
     )
+    inputs = {} if sweep is None else {"selected": sweep.select}
     for seed in study.seeds:
-        train = training(first, seed, f"{label}-seed{seed}", inputs, "run")
+        train = Job(
+            label=f"{label}-seed{seed}",
+            config=TrainConfig(**common, seed=seed),
+            inputs=inputs,
+            about=about | {"seed": seed, "role": "run"},
+        )
         evaluate = Job(
             label=f"{label}-seed{seed}-evaluate", config=evaluation, inputs={"run": train}, about=about | {"seed": seed}
         )
         yield RunCell(base_model=model.name, task=task, method=entry.name, seed=seed, train=train, evaluate=evaluate)
+
+
+def _training_fields(
+    study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry, hashes: Mapping[str, str]
+) -> dict[str, Any]:
+    """What all trainings of a cell have in common; swept fields hold a typical value until the sweep's is known."""
+    typical, trained_on = entry.typical(), as_trained_on(task)
+    return {
+        "base_model": model,
+        "task": trained_on,
+        "method_kind": typical.method.kind,
+        "method": typical.method,
+        "training": study.settings(model, task, typical),
+        "files_sha256": _hashes_of(trained_on, hashes),
+    }
+
+
+def _label(study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry) -> str:
+    cell = f"{task.name}-{entry.name}"
+    return f"{short_name(model.name)}-{cell}" if len(study.base_models) > 1 else cell
+
+
+def _about(model: BaseModelSpec, task: TaskSpec, entry: MethodEntry) -> dict[str, str]:
+    return {"base_model": model.name, "task": task.name, "method": entry.name}
 
 
 def _baseline_cells(
@@ -198,7 +232,10 @@ def _represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> Iterator[Job
 
 
 def _hashes_of(task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, str]:
-    return {split: hashes[file] for split, file in (task.dataset.files or {}).items() if file in hashes}
+    files = task.dataset.files or {}
+    unknown = [file for file in files.values() if file not in hashes]
+    assert not unknown, f"no SHA-256 was given for {unknown}: the ids would not see its bytes"
+    return {split: hashes[file] for split, file in files.items()}
 
 
 def short_name(base_model: str) -> str:

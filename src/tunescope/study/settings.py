@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -18,7 +19,8 @@ class TrainingSettings(Frozen):
     learning_rate: Annotated[float, Field(gt=0.0, le=10.0)] = 2e-5
     """Peak learning rate of AdamW."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
-    """Examples per optimiser step, whatever the micro-batches they are computed in."""
+    """Rows per optimiser step, whatever the micro-batches they are computed in. A row is an example; for question
+    answering a window of a context, of which a long context has several."""
     epochs: Annotated[float, Field(gt=0.0, le=10_000.0)] | None = None
     """Passes over the training rows; 3 where neither epochs nor steps is given."""
     steps: Count | None = None
@@ -28,7 +30,7 @@ class TrainingSettings(Frozen):
     warmup_share: Share = 0.06
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 0.01
-    """Decoupled weight decay; biases and normalisation weights are left out."""
+    """Decoupled weight decay; biases and normalisation layers are left out, as Hugging Face's `Trainer` leaves them out."""
     adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
     adam_beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     adam_epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-8
@@ -51,11 +53,15 @@ class TrainingSettings(Frozen):
         return self
 
     def num_steps(self, num_train: int) -> int:
-        """Optimiser steps over `num_train` rows; the last batch of an epoch may be smaller."""
+        """Optimiser steps over `num_train` rows; the last batch of an epoch may be smaller.
+
+        Part of an epoch is rounded up to whole steps, as Hugging Face's `Trainer` does. Rows are encoded rows: for question
+        answering the windows of the contexts.
+        """
         if self.steps is not None:
             return self.steps
         steps_per_epoch = -(-num_train // self.batch_size)
-        return max(1, round((self.epochs if self.epochs is not None else DEFAULT_EPOCHS) * steps_per_epoch))
+        return math.ceil((self.epochs if self.epochs is not None else DEFAULT_EPOCHS) * steps_per_epoch)
 
     def updated(self, changes: Mapping[str, object]) -> TrainingSettings:
         """A changed copy, validated; giving `steps` drops `epochs` and the other way round."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +10,9 @@ from pydantic import Field, SerializeAsAny, model_validator
 from tunescope.fields import Count, Frozen, Slug
 from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
+from tunescope.search.settings import SweepSettings
+from tunescope.search.space import Space, is_searched, typical
+from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks.spec import TaskSpec
 
@@ -25,14 +27,27 @@ class MethodEntry(Frozen):
     method: SerializeAsAny[Method]
     training: dict[str, Any] = Field(default_factory=dict)
     """Training settings that differ from the study's, in force for this method alone."""
-    sweep: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
-    """Field of the method or of its training -> values to choose from on the selection rows."""
+    sweep: dict[str, Space] = Field(default_factory=dict)
+    """Field of the method or of its training -> where to look for its value, judged on the selection rows."""
 
-    def grid(self) -> Iterator[dict[str, Any]]:
-        """Every combination of swept values; one empty setting where nothing is swept."""
-        names = list(self.sweep)
-        for values in itertools.product(*self.sweep.values()):
-            yield dict(zip(names, values, strict=True))
+    def typical(self) -> MethodEntry:
+        """This entry with a likely value for every swept field, to plan with."""
+        return self.with_values(self._typical_values())
+
+    def variants(self) -> Iterator[MethodEntry]:
+        """The typical entry, then it with each swept field at each of its listed values, or at both ends of its range."""
+        yield self.typical()
+        for name, space in self.sweep.items():
+            needed = {field: wanted[0] for field, wanted in space.when.items()}
+            for value in space.ends():
+                yield self.with_values(self._typical_values() | needed | {name: value})
+
+    def _typical_values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, space in self.sweep.items():
+            if is_searched(space, values):
+                values[name] = typical(space)
+        return values
 
     def with_values(self, values: Mapping[str, Any]) -> MethodEntry:
         """This entry with swept fields set and no sweep left."""
@@ -61,13 +76,6 @@ class Override(Frozen):
         )
 
 
-class SweepSettings(Frozen):
-    """How hyperparameters are chosen; the values to choose from stand at the fields themselves, `{sweep: [...]}`."""
-
-    seed: Seed = 0
-    """The one seed of every trial."""
-
-
 class Representations(Frozen):
     """Pooled hidden states of the base models on each task's report rows."""
 
@@ -83,24 +91,32 @@ class Device(Frozen):
     """A known device (`tunescope plan` lists them when it meets an unknown one)."""
     memory_gib: Annotated[float, Field(gt=0.0)] | None = None
     """What a job may use; the device's own memory where absent."""
-    ram_gib: Annotated[float, Field(gt=0.0)] | None = None
 
 
 class Compute(Frozen):
-    """Where and in what portions the work is done: nothing here changes a result."""
+    """Where and in what portions the work is done: nothing here changes what is computed.
+
+    A single run's figures can move within the spread of seeds all the same: devices and threads round differently, and
+    dropout's masks follow the shapes of the micro-batches.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     expected_device: Device | None = None
     """For predictions, the machines the study is meant for; this machine where absent."""
     micro_batch_tokens: Count = 4096
-    """Tokens, padding included, computed at once in training."""
+    """Tokens, padding included, computed at once in training. The gradient is the same whatever this is, but where a model
+    or method has dropout, other portions draw other masks, so a single run ends elsewhere within the spread of seeds."""
     evaluation_batch_tokens: Count = 16384
     """Tokens, padding included, computed at once in evaluation."""
     gradient_checkpointing: bool = False
-    num_threads: Count | None = None
-    """CPU threads of one job; PyTorch's own choice where absent."""
+    num_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of one job; where absent, what OMP_NUM_THREADS says, else the physical cores the process may use."""
     checkpoint_every_s: Annotated[float, Field(ge=0.0)] = 120.0
     """Seconds between checkpoints: what a crash may cost."""
+
+
+JOB_KINDS = ("baseline", "propose", "trial", "select", "train", "evaluate", "represent")
+"""What a pin may name as steps."""
 
 
 class Pin(Frozen):
@@ -110,7 +126,7 @@ class Pin(Frozen):
     """Workers are counted from 1."""
     tasks: tuple[Slug, ...] | None = None
     steps: tuple[str, ...] | None = None
-    """Kinds of job: train, evaluate, select, baseline, represent."""
+    """Kinds of job: train, propose, trial, select, evaluate, baseline, represent."""
 
     @model_validator(mode="after")
     def _pins_something(self) -> Self:
@@ -167,6 +183,8 @@ class StudySpec(Frozen):
     compute: Compute = Compute()
     placement: tuple[Pin, ...] = ()
     trackers: Trackers = Trackers()
+    compare: tuple[Hypothesis, ...] = ()
+    """The family of hypotheses; where absent, every pair of methods is compared, and marked exploratory."""
     logs: str | None = None
     """Folder for the job logs, relative to where the command runs; in the store where absent."""
     expected: tuple[ExpectedRange, ...] = ()

@@ -9,20 +9,30 @@ import numpy as np
 
 from tunescope.errors import DataError
 from tunescope.tasks.examples import Examples
+from tunescope.tasks.kin import kin_groups, normalised_rows
 from tunescope.tasks.rows import text_columns
 from tunescope.tasks.spec import Classification, QuestionAnswering, Regression, TaskSpec
 
 _MAX_BINS = 10
+_MOST_OF_SELECTION = 10
+"""A group of pairs that share texts may be this part of the selection: one in so many."""
+_MIN_TOGETHER = 2
+"""Rows that may be together however small the selection is."""
 
 
 def carve_selection(task: TaskSpec, train: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows to select on, held out of the train split.
 
-    Rows that share a text are kept on one side: rows with equal texts for text tasks, questions on one context for
-    question answering. Groups are taken in the order of their hash as long as no stratum (label; answerable or not;
-    tenth of the scores) exceeds its part of `min(round(selection_share * n), max_selection)`, at least one of each label
-    where there are two. So groups of several rows may leave the selection a little smaller, never larger; where not
-    even one group fits, the smallest is taken.
+    Rows that say nearly the same are kept on one side (`kin.kin_groups`): those equal up to case, punctuation and white
+    space, pairs also with their texts swapped; pairs that share a text, chains of them too; questions on one context. A text
+    shared by so many pairs that the group would exceed a tenth of the selection does not bind them: `check` tells how many
+    selection rows then share a text with a train row. Phrases cut out of longer ones (SST-2) are not kept together, for they
+    would all be one group; `check` tells their share as well.
+
+    Groups are taken in the order of their hash as long as no stratum (label; answerable or not; tenth of the scores)
+    exceeds its part of `min(round(selection_share * n), max_selection)`, at least one of each label where there are two. So
+    groups of several rows may leave the selection a little smaller, never larger; where not even one group fits, the
+    smallest is taken.
 
     Returns:
         (n_train,) and (n_selection,) ascending row numbers, int64; together every row of `train` once.
@@ -32,7 +42,7 @@ def carve_selection(task: TaskSpec, train: Examples) -> tuple[np.ndarray, np.nda
     """
     size = min(max(round(task.selection_share * len(train)), 1), task.max_selection)
     columns = (task.context,) if isinstance(task, QuestionAnswering) else text_columns(task)
-    groups = _groups(train, columns)
+    groups = _groups(train, columns, max(_MIN_TOGETHER, size // _MOST_OF_SELECTION))
     if len(groups) < 2:
         raise DataError(
             f"task {task.name}: split '{task.train_split}': cannot hold out selection rows, because all {len(train)} rows "
@@ -73,12 +83,11 @@ def subsample(task: TaskSpec, examples: Examples, size: int | None) -> Examples:
     return examples.take(sorted(kept))
 
 
-def _groups(examples: Examples, columns: tuple[str, ...]) -> list[list[int]]:
-    """Rows with the same texts in `columns`, groups in the order of their hash."""
-    groups: dict[str, list[int]] = {}
-    for row, digest in enumerate(_hashes(examples, columns, with_ids=False)):
-        groups.setdefault(digest, []).append(row)
-    return [groups[digest] for digest in sorted(groups)]
+def _groups(examples: Examples, columns: tuple[str, ...], max_rows: int) -> list[list[int]]:
+    """Rows that must stay together by their texts in `columns`, groups in the order of their lowest row hash."""
+    hashes = _hashes(examples, columns, with_ids=False)
+    groups = kin_groups(normalised_rows(examples, columns), max_rows)
+    return sorted(groups, key=lambda rows: min(hashes[row] for row in rows))
 
 
 def _hashes(examples: Examples, columns: tuple[str, ...], *, with_ids: bool) -> list[str]:

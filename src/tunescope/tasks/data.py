@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from tunescope.errors import DataError, did_you_mean
@@ -13,10 +15,15 @@ from tunescope.hub.fingerprint import table_fingerprint
 from tunescope.hub.source import Source
 from tunescope.tasks.carve import carve_selection, subsample
 from tunescope.tasks.examples import Answers, Examples
+from tunescope.tasks.kin import Kinship, kinship, normalised_rows
 from tunescope.tasks.rows import read_examples
 from tunescope.tasks.spec import Classification, QuestionAnswering, TaskSpec
 
+MAX_OVERLAP = 0.01
+"""Share of report rows that may also be seen in training before scores say too little."""
+
 __all__ = [
+    "MAX_OVERLAP",
     "Answers",
     "Examples",
     "ReportData",
@@ -26,7 +33,10 @@ __all__ = [
     "load_report_data",
     "load_task_data",
     "load_training_data",
+    "num_seen_before",
     "read_split",
+    "seen_rows",
+    "told_of_overlap",
 ]
 
 
@@ -62,6 +72,8 @@ class TaskData:
     """Examples of each label (question answering: `answerable`, `unanswerable`) by part; empty for regression."""
     overlap: int
     """Report examples whose texts all occur together in one example of train or selection as well."""
+    selection_kin: Kinship
+    """How near the selection rows are to the train rows; by contexts for question answering."""
 
 
 def load_training_data(task: TaskSpec, source: Source) -> TrainingData:
@@ -94,13 +106,49 @@ def load_report_data(task: TaskSpec, source: Source) -> ReportData:
 def describe_task_data(task: TaskSpec, training: TrainingData, report: ReportData) -> TaskData:
     """Both halves of a task's data side by side: counts, balance, and what they share."""
     parts = {"train": training.train, "selection": training.selection, "report": report.report}
-    seen = {texts for part in ("train", "selection") for texts in zip(*parts[part].texts.values(), strict=True)}
     return TaskData(
         **parts,
         counts={part: len(examples) for part, examples in parts.items()},
         label_balance={part: _balance(task, examples) for part, examples in parts.items()},
-        overlap=sum(texts in seen for texts in zip(*report.report.texts.values(), strict=True)),
+        overlap=num_seen_before(seen_rows(training), report),
+        selection_kin=_selection_kin(task, training),
     )
+
+
+def seen_rows(training: TrainingData) -> np.ndarray:
+    """(n,) uint64, ascending: a digest of the texts of every train and selection row, to know them again by."""
+    return np.unique(np.concatenate([_digests(training.train), _digests(training.selection)]))
+
+
+def num_seen_before(seen: np.ndarray, report: ReportData) -> int:
+    """Report examples whose texts all occur together in one example that a run learnt or chose from.
+
+    Args:
+        seen: As `seen_rows` gives them.
+        report: Of the same task.
+    """
+    return int(np.isin(_digests(report.report), seen).sum())
+
+
+def _digests(examples: Examples) -> np.ndarray:
+    # 64 bits: among 100,000 rows of each split two different ones are taken for one with a chance of 5e-10.
+    rows = zip(*examples.texts.values(), strict=True)  # columns stand in the task's order everywhere
+    digests = [hashlib.blake2b("\0".join(texts).encode(), digest_size=8).digest() for texts in rows]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+
+
+def told_of_overlap(num_seen: int, num_report: int) -> str:
+    """What is to be said of report rows that a run may have seen."""
+    return (
+        f"{num_seen:,} of {num_report:,} report rows ({num_seen / num_report:.1%}) have texts that are in train or "
+        "selection too: their scores measure memory"
+    )
+
+
+def _selection_kin(task: TaskSpec, training: TrainingData) -> Kinship:
+    columns = (task.context,) if isinstance(task, QuestionAnswering) else tuple(training.train.texts)
+    selection, train = (normalised_rows(rows, columns) for rows in (training.selection, training.train))
+    return kinship(selection, train)
 
 
 def load_task_data(task: TaskSpec, source: Source) -> TaskData:

@@ -13,7 +13,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from tunescope.errors import BegunOtherwiseError
+
 _NAME = "checkpoint.safetensors"
+
+
+class TornCheckpointError(Exception):
+    """A checkpoint is there and cannot be read."""
 
 
 def save_checkpoint(
@@ -23,10 +29,19 @@ def save_checkpoint(
     optimiser: torch.optim.AdamW,
     best: Mapping[str, torch.Tensor],
     progress: Mapping[str, Any],
+    made_from: Mapping[str, str] | None = None,
 ) -> None:
     """Writes trainable tensors, AdamW's moments, the best weights so far and the progress counters, then renames.
 
     Random state needs no place: data order and dropout follow from seed and step.
+
+    Args:
+        folder: Where the file goes.
+        model: Its trainable tensors are kept.
+        optimiser: Its moments are kept.
+        best: The best weights so far, by name.
+        progress: Counters, as JSON has them.
+        made_from: What the run reads, by name, as fingerprints.
     """
     tensors: dict[str, torch.Tensor] = {f"best/{name}": tensor for name, tensor in best.items()}
     for name, parameter in trainable(model).items():
@@ -37,7 +52,7 @@ def save_checkpoint(
     save_file(
         {name: tensor.contiguous() for name, tensor in tensors.items()},
         temporary,
-        {"progress": json.dumps(dict(progress))},
+        {"progress": json.dumps(dict(progress)), "made_from": json.dumps(dict(made_from or {}))},
     )
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
@@ -45,22 +60,46 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, *, model: nn.Module, optimiser: torch.optim.AdamW
+    folder: Path,
+    *,
+    model: nn.Module,
+    optimiser: torch.optim.AdamW,
+    made_from: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """Puts a checkpoint into model and optimiser; None where there is none that can be read.
+    """Puts a checkpoint into model and optimiser; None where there is none.
+
+    Args:
+        folder: Where the file lies.
+        model: As the run began it.
+        optimiser: Of its trainable tensors.
+        made_from: What the run reads now; must be what the checkpoint was made from.
 
     Returns:
         The progress counters and the best weights, as `save_checkpoint` was given them.
+
+    Raises:
+        TornCheckpointError: If there is one that cannot be read.
+        BegunOtherwiseError: If the run was begun from something else; model and optimiser are untouched then.
     """
     path = folder / _NAME
     if not path.exists():
         return None
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            progress: dict[str, Any] = json.loads(file.metadata()["progress"])
-    except SafetensorError:
-        return None  # the run starts over, to the same result
+            metadata = file.metadata()
+            progress: dict[str, Any] = json.loads(metadata["progress"])
+            begun_from: dict[str, str] = json.loads(metadata["made_from"])
+            # Cloned: else the moments would be views of the file, and its space not free once it is replaced.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TornCheckpointError(f"{path} cannot be read: {error}") from error
+    now = dict(made_from or {})
+    changed = [name for name in {**begun_from, **now} if begun_from.get(name) != now.get(name)]
+    if changed:
+        raise BegunOtherwiseError(
+            f"this run stands at step {progress['step']} and was begun from other bytes than are there now: "
+            f"{', '.join(changed)} changed. Put back what was there and run again, which goes on from that step."
+        )
     parameters = trainable(model)
     best: dict[str, torch.Tensor] = {}
     with torch.no_grad():

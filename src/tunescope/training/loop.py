@@ -3,82 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from tunescope.errors import RunError
-from tunescope.study.settings import TrainingSettings
-from tunescope.training.checkpoint import load_checkpoint, save_checkpoint, trainable
+from tunescope.training.checkpoint import TornCheckpointError, load_checkpoint, save_checkpoint, trainable
 from tunescope.training.metric_log import MetricLog
 from tunescope.training.optimiser import make_optimiser, settings_in_force
 from tunescope.training.order import DataOrder, micro_batches
 from tunescope.training.progress import Progress
+from tunescope.training.run import Curve, Run, SelectionScore, Trained
 from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
 
 LOG_NAME = "log.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelectionScore:
-    """The selection rows' verdict on the weights as they are."""
-
-    value: float | None
-    """In the metric's own direction turned so that higher is better; None where it is undefined."""
-    note: str = ""
-    """Why it is undefined, or what is odd about the predictions."""
-    details: dict[str, Any] = field(default_factory=dict)
-    """What else came of it: every score, a threshold."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What one training is made of. The loop knows nothing of tasks: rows have a length and a loss."""
-
-    model: nn.Module
-    lengths: np.ndarray
-    """(num_rows,) tokens of each training row."""
-    loss_sum: Callable[[np.ndarray], torch.Tensor]
-    """Rows -> their summed loss, with a graph."""
-    score: Callable[[], SelectionScore]
-    """Scores the selection rows with the weights as they are."""
-    settings: TrainingSettings
-    seed: int
-    head_names: frozenset[str]
-    """Trainable tensors that belong to the task's head, not to the method."""
-    scratch: Path
-    """Folder of the checkpoint and the metric log."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What came of a run; the model holds the weights that `settings.keep` asked for."""
-
-    num_steps: int
-    num_steps_planned: int
-    kept_step: int
-    selection: SelectionScore
-    """Of the weights that were kept."""
-    stopped_early: bool
-    num_examples: int
-    num_tokens: int
-    """Real tokens read in training."""
-    padding_share: float
-    """Share of the computed tokens that were padding."""
-    train_s: float
-    """Seconds spent in optimiser steps, resumed parts included."""
-    resumed_from: int | None
-    in_force: dict[str, Any]
-    flags: tuple[str, ...]
-    """What a reader should know, in words."""
+_LOG = logging.getLogger(__name__)
 
 
 def train(
@@ -104,6 +48,7 @@ def train(
 
     Raises:
         RunError: If a loss is not finite, or nothing but the head has a gradient where the method trains more.
+        BegunOtherwiseError: If a checkpoint was made from other inputs.
     """
     trainings = [_Training(run, micro_batch_tokens, checkpoint_every_s, report, clock) for run in runs]
     try:
@@ -145,17 +90,26 @@ class _Training:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.num_without_better = 0
         self.stopped_early = False
-        self.counts = {"examples": 0, "tokens": 0, "computed_tokens": 0}
+        self.pruned = False
+        self.num_scorings = 0
+        self.curve: Curve = ()
+        self.counts = {"examples": 0, "tokens": 0, "computed_tokens": 0, "clipped_steps": 0, "largest_batch": 0}
+        self.learning_rates: dict[str, float | int] = {}
         self.train_s = 0.0
         self.last = SelectionScore(value=None)
-        self.log = MetricLog(run.scratch / LOG_NAME)
+        self.flags: tuple[str, ...] = ()
+        self.begun_with: dict[str, str] = dict(run.versions)
         self.resumed_from = self._resume()
+        # A run that starts over leaves no line of an earlier try behind: a shorter one would not replace them all.
+        self.log = MetricLog(run.scratch / LOG_NAME, anew=self.resumed_from is None)
+        if self.resumed_from is not None:
+            self.log.append(event="resumed", step=self.resumed_from)
         self._started, self._first_step = clock(), self.step
         self._last_checkpoint = clock()
 
     @property
     def is_over(self) -> bool:
-        return self.stopped_early or self.step >= self.num_steps
+        return self.stopped_early or self.pruned or self.step >= self.num_steps
 
     def advance(self) -> None:
         """One optimiser step; scoring and a checkpoint where they are due."""
@@ -171,6 +125,7 @@ class _Training:
         grad_norm = self._clip()
         self.optimiser.step()
         self.step += 1
+        self._note_executed(grad_norm, len(rows))
         num_tokens = int(self.run.lengths[rows].sum())
         self.counts["examples"] += len(rows)
         self.counts["tokens"] += num_tokens
@@ -203,8 +158,16 @@ class _Training:
             kept, kept_step = self.best, self.kept_step
         else:
             kept, kept_step = self.last, self.step
-        in_force = settings_in_force(self.run.model, self.optimiser, self.settings.learning_rate)
-        in_force |= {"num_steps": self.num_steps, "num_warmup_steps": self.num_warmup, "num_rows": self.order.num_rows}
+        in_force = settings_in_force(self.run.model, self.optimiser)
+        in_force |= {
+            "peak_learning_rate": self.learning_rates["peak"],
+            "learning_rates": self.learning_rates,
+            "num_clipped_steps": self.counts["clipped_steps"],
+            "largest_batch": self.counts["largest_batch"],
+            "num_steps": self.num_steps,
+            "num_warmup_steps": self.num_warmup,
+            "num_rows": self.order.num_rows,
+        }
         self.log.flush()
         return Trained(
             num_steps=self.step,
@@ -212,13 +175,19 @@ class _Training:
             kept_step=kept_step,
             selection=kept,
             stopped_early=self.stopped_early,
+            pruned=self.pruned,
+            curve=self.curve,
             num_examples=self.counts["examples"],
             num_tokens=self.counts["tokens"],
+            num_tokens_planned=sum(
+                int(self.run.lengths[self.order.rows(step)].sum()) for step in range(self.step, self.num_steps)
+            )
+            + self.counts["tokens"],
             padding_share=1.0 - self.counts["tokens"] / max(1, self.counts["computed_tokens"]),
             train_s=self.train_s,
             resumed_from=self.resumed_from,
             in_force=in_force,
-            flags=(kept.note,) if kept.note else (),
+            flags=(*self.flags, *((kept.note,) if kept.note else ())),
         )
 
     def _backward(self, rows: np.ndarray) -> tuple[float, int]:
@@ -262,6 +231,17 @@ class _Training:
             )
         return float(norm)
 
+    def _note_executed(self, grad_norm: float, num_rows: int) -> None:
+        """What of the settings was seen to happen at this step: the optimiser's learning rate, clipping, batch size."""
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        first = self.learning_rates.setdefault("first", rate)
+        if rate > self.learning_rates.get("peak", -math.inf):
+            self.learning_rates |= {"peak": rate, "peak_step": self.step}
+        self.learning_rates |= {"first": first, "last": rate}
+        limit = self.settings.max_grad_norm
+        self.counts["clipped_steps"] += int(limit is not None and grad_norm > limit)
+        self.counts["largest_batch"] = max(self.counts["largest_batch"], num_rows)
+
     def _score_is_due(self) -> bool:
         every = self.settings.evaluate_every
         steps = self.order.steps_per_epoch if every == "epoch" else every
@@ -278,8 +258,13 @@ class _Training:
                 self.best_weights = {name: p.detach().cpu().clone() for name, p in self.parameters.items()}
         else:
             self.num_without_better += 1
+        self.num_scorings += 1
+        if self.last.value is not None:
+            self.curve = (*self.curve, (self.num_scorings, self.last.value))
         patience = self.settings.early_stopping_patience
-        self.stopped_early = patience is not None and self.num_without_better >= patience and self.step < self.num_steps
+        goes_on = self.step < self.num_steps
+        self.stopped_early = patience is not None and self.num_without_better >= patience and goes_on
+        self.pruned = goes_on and not self.stopped_early and bool(self.run.is_hopeless(self.curve))
         self.log.append(
             event="selection", step=self.step, score=self.last.value, note=self.last.note, **self.last.details
         )
@@ -298,22 +283,44 @@ class _Training:
                 "last": vars(self.last),
                 "num_without_better": self.num_without_better,
                 "stopped_early": self.stopped_early,
+                "pruned": self.pruned,
+                "num_scorings": self.num_scorings,
+                "curve": self.curve,
                 "counts": self.counts,
                 "train_s": self.train_s,
+                "learning_rates": self.learning_rates,
+                "begun_with": self.begun_with,
+                "flags": self.flags,
             },
+            made_from=self.run.made_from,
         )
         self._last_checkpoint = self._clock()
 
     def _resume(self) -> int | None:
-        loaded = load_checkpoint(self.run.scratch, model=self.run.model, optimiser=self.optimiser)
+        try:
+            loaded = load_checkpoint(
+                self.run.scratch, model=self.run.model, optimiser=self.optimiser, made_from=self.run.made_from
+            )
+        except TornCheckpointError as error:  # the run starts over, to the same result
+            self.flags = ("started over, because its checkpoint could not be read",)
+            _LOG.warning("%s. The run starts over", error)
+            return None
         if loaded is None:
             return None
         progress, self.best_weights = loaded
         self.step, self.kept_step = progress["step"], progress["kept_step"]
         self.best, self.last = SelectionScore(**progress["best"]), SelectionScore(**progress["last"])
         self.num_without_better, self.stopped_early = progress["num_without_better"], progress["stopped_early"]
+        self.pruned, self.num_scorings = progress["pruned"], progress["num_scorings"]
+        self.curve = tuple((number, value) for number, value in progress["curve"])
         self.counts, self.train_s = progress["counts"], progress["train_s"]
-        self.log.append(event="resumed", step=self.step)
+        self.learning_rates = progress["learning_rates"]
+        self.begun_with, self.flags = progress["begun_with"], tuple(progress["flags"])
+        others = [name for name, version in self.run.versions.items() if self.begun_with.get(name) != version]
+        if others:
+            told = ", ".join(f"{name} {self.begun_with.get(name)}, now {self.run.versions[name]}" for name in others)
+            flag = f"begun under {told} (from step {self.step})"
+            self.flags = (*self.flags, flag) if flag not in self.flags else self.flags
         return self.step
 
     def _tell(self, loss: float) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Self
 class MetricLog:
     """Appends one JSON line per entry; after a resume, steps since the checkpoint stand twice and the later one counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         self.path = path
+        if anew:
+            path.unlink(missing_ok=True)
         _end_torn_line(path)
         self._file = path.open("a", encoding="utf-8")
 

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from tunescope.study.settings import TrainingSettings
 
+_DOES_NOT_DECAY = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
 
-def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: not to biases, nor to the vectors that scale and shift (all normalisation weights)."""
-    return parameter.ndim >= 2 and not name.endswith("bias")
+
+def decaying_names(model: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay applies to.
+
+    The rule of Hugging Face's `Trainer.get_decay_parameter_names`: all but the parameters of `nn.LayerNorm` and those with
+    `bias`, `layernorm`, `rmsnorm` or a part `norm` or `..._norm` in their name. So what LoRA, DoRA (its magnitudes) and IA3
+    (its scales, which start at 1) train decays, as it does in PEFT's own examples.
+    """
+    in_norms = {
+        f"{place}.{name}" if place else name
+        for place, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm)
+        for name, _ in module.named_parameters()
+    }
+    return {
+        name
+        for name, _ in model.named_parameters()
+        if name not in in_norms and not _DOES_NOT_DECAY.search(name.lower())
+    }
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter, 2019, arXiv:1711.05101) over the model's trainable tensors, in two groups."""
     trainable = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decaying = decaying_names(model)
     groups = [
-        {"params": [p for name, p in trainable if decays(name, p)], "weight_decay": settings.weight_decay},
-        {"params": [p for name, p in trainable if not decays(name, p)], "weight_decay": 0.0},
+        {"params": [p for name, p in trainable if name in decaying], "weight_decay": settings.weight_decay},
+        {"params": [p for name, p in trainable if name not in decaying], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
@@ -31,13 +51,25 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     )
 
 
-def settings_in_force(model: nn.Module, optimiser: torch.optim.AdamW, peak_learning_rate: float) -> dict[str, Any]:
-    """What the optimiser and the model will in fact do, read back from them."""
-    dropouts = {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
+def dropouts_in_force(model: nn.Module) -> list[float]:
+    """Every dropout probability that is not 0, ascending: of dropout layers, and those that attention keeps as a number."""
+    found: set[float] = set()
+    for module in model.modules():
+        if isinstance(module, _DropoutNd):
+            found.add(float(module.p))
+        found.update(
+            float(value)
+            for name, value in vars(module).items()
+            if isinstance(value, float) and ("dropout" in name or name.endswith(("pdrop", "drop")))
+        )
+    return sorted(found - {0.0})
+
+
+def settings_in_force(model: nn.Module, optimiser: torch.optim.AdamW) -> dict[str, Any]:
+    """What the optimiser and the model in fact do, read back from them."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     return {
         "optimiser": type(optimiser).__name__,
-        "peak_learning_rate": peak_learning_rate,
         "groups": [
             {
                 "num_tensors": len(group["params"]),
@@ -48,7 +80,7 @@ def settings_in_force(model: nn.Module, optimiser: torch.optim.AdamW, peak_learn
             }
             for group in optimiser.param_groups
         ],
-        "dropout": sorted(dropouts),
+        "dropout": dropouts_in_force(model),
         "dtypes": sorted({str(p.dtype).removeprefix("torch.") for p in trainable}),
         "device": str(trainable[0].device),
     }

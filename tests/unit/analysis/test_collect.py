@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from tunescope.analysis.collect import ResultRow, as_table, collect, collect_trials, state_of
+from tunescope.analysis.collect import ResultRow, as_table, collect, state_of
 from tunescope.store import Failure, RecordFields, Store
 from tunescope.study.load import parse_study
 from tunescope.study.plan import make_plan
@@ -18,6 +18,7 @@ name: t
 base_model: org/decoder
 tasks: [{name: rte, references: [{metric: accuracy, value: 0.7, source: somebody}]}]
 methods: {full: {}, lora: {rank: {sweep: [4, 8]}}}
+sweep: {allow_unequal_budgets: true}
 seeds: [1, 2]
 """
 
@@ -39,7 +40,7 @@ class Made:
             work,
             RecordFields(
                 label=label,
-                config=job.config.model_dump(mode="json"),
+                config=job.config.identity(),
                 inputs={role: needed.id for role, needed in job.inputs.items()},
                 facts=facts,
                 started_at=datetime.now(UTC),
@@ -188,20 +189,6 @@ def test_zero_shot_says_its_flags_and_what_was_cut(made):
     made.commit("rte-zero_shot", metrics, truncation=truncation, flags=["every one is no"])
     (row,) = made.rows(method="zero_shot")
     assert (row.base_model, row.value, row.truncated_share, row.flags) == ("org/decoder", 0.5, 0.5, "every one is no")
-
-
-def test_trials_are_rows_of_their_own_with_the_selection_score(made):
-    made.train("rte-lora-trial0", "aa", selection={"metric": "accuracy", "score": 0.6, "num_examples": 249})
-    made.fail("rte-lora-trial1", "the loss is nan")
-    first, second = collect_trials(made.plan, made.store)
-    assert (first.kind, first.split, first.metric, first.value, first.num_examples) == (
-        "trial",
-        "selection rows",
-        "accuracy",
-        0.6,
-        249,
-    )
-    assert (second.value, second.state, second.reason) == (None, "failed", "the loss is nan")
 
 
 def test_the_table_has_a_typed_column_a_field_even_where_all_is_missing(made):

@@ -6,6 +6,7 @@ import mmap
 import resource
 
 import pytest
+import torch
 
 from tunescope.execution import memory
 from tunescope.execution.memory import PeakMemory
@@ -27,3 +28,19 @@ def test_where_the_mark_cannot_be_set_back_the_process_counts(monkeypatch, tmp_p
     measured = PeakMemory.begin()
     assert measured.covers == "process"
     assert measured.gib() == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rel=0.01)
+
+
+def test_what_was_held_at_the_start_is_told():
+    measured = PeakMemory.begin()
+    assert 0.0 < measured.at_start_gib <= measured.gib()
+    assert measured.gpu_gib() is None
+
+
+def test_on_a_gpu_torchs_own_marks_are_set_back_and_read(monkeypatch):
+    reset = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**30)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 4 * 2**30)
+    measured = PeakMemory.begin("cuda:0")
+    assert reset == ["cuda:0"]
+    assert measured.gpu_gib() == (3.0, 4.0)

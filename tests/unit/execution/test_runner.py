@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from fake_steps import fake_context, fake_job, fake_steps, inline, ran
+from fake_steps import ChoiceLike, TrialLike, WaveLike, fake_context, fake_job, fake_steps, inline, ran
 from tunescope.errors import StoreError
 from tunescope.execution import (
     InlineExecutor,
@@ -231,5 +231,91 @@ def test_duration_is_taken_from_the_clock(store, counts):
 
 @pytest.mark.parametrize("interrupted,code", [(False, 0), (True, 130)])
 def test_exit_code_of_nothing_done(interrupted, code):
-    summary = Summary(done=(), reused=(), failed=(), blocked=(), left=(), interrupted=interrupted, duration_s=0.0)
+    summary = Summary(
+        done=(), reused=(), failed=(), tolerated=(), blocked=(), left=(), interrupted=interrupted, duration_s=0.0
+    )
     assert summary.exit_code == code
+
+
+def _sweep(first="write", second="write", wave="write", last="write"):
+    """Two waves of trials and the choice that a run needs, as a sweep has them."""
+    wave_0 = fake_job("wave0", kind=WaveLike)
+    trials = [
+        fake_job("trial0", wave_0, kind=TrialLike, does=first),
+        fake_job("trial1", wave_0, kind=TrialLike, does=second),
+    ]
+    wave_1 = fake_job("wave1", wave_0, *trials, kind=WaveLike, does=wave)
+    trial_2 = fake_job("trial2", wave_1, kind=TrialLike, does=last)
+    choice = fake_job("choice", wave_1, trial_2, kind=ChoiceLike)
+    return [wave_0, *trials, wave_1, trial_2, choice, fake_job("run", choice)]
+
+
+def test_a_failed_trial_is_left_out_of_what_its_wave_reads_and_blocks_nothing(store, counts):
+    jobs = _sweep(second="raise", last="raise")
+    summary = run_plan(jobs, store, inline(store, counts))
+    assert ran(counts) == ["wave0", "trial0", "trial1", "wave1", "trial2", "choice", "run"]
+    assert [outcome.job.label for outcome in summary.tolerated] == ["trial1", "trial2"]
+    assert (summary.failed, summary.blocked, summary.left, summary.exit_code) == ((), (), (), 0)
+    wave_1 = jobs[3]
+    assert set(store.record(wave_1.kind, wave_1.id).facts["read"]) == {"input0", "input1"}
+    assert set(store.record(wave_1.kind, wave_1.id).inputs) == {"input0", "input1", "input2"}
+
+
+def test_a_failed_trial_is_not_run_again_once_its_wave_has_counted_it(store, counts):
+    jobs = _sweep(second="raise")
+    run_plan(jobs, store, inline(store, counts))
+    before = ran(counts)
+    summary = run_plan(jobs, store, inline(store, counts))
+    assert ran(counts) == before
+    assert (_labels(summary.done), summary.exit_code) == ([], 0)
+    assert len(summary.reused) == len(jobs)
+
+
+def test_a_failed_trial_is_run_again_where_its_wave_has_not_counted_it(store, counts):
+    jobs = _sweep(second="raise once", wave="interrupt")
+    assert run_plan(jobs, store, inline(store, counts)).exit_code == 130
+    summary = run_plan(jobs, store, inline(store, counts))
+    assert ran(counts) == ["wave0", "trial0", "trial1", "wave1", "trial1", "wave1", "trial2", "choice", "run"]
+    assert summary.exit_code == 0
+    assert len(store.record(jobs[3].kind, jobs[3].id).facts["read"]) == 3
+
+
+def test_a_wave_that_fails_blocks_all_that_comes_after_it(store, counts):
+    summary = run_plan(_sweep(wave="raise"), store, inline(store, counts))
+    assert [outcome.job.label for outcome in summary.failed] == ["wave1"]
+    assert {blocked.job.label for blocked in summary.blocked} == {"trial2", "choice", "run"}
+    assert summary.exit_code == 1
+
+
+def test_a_wave_that_fails_is_never_left_out_even_where_its_trials_are_whole(store, counts):
+    """What comes after would take itself for the first wave."""
+    jobs = _sweep(wave="raise")
+    wave_1 = jobs[3]
+    later = fake_job("wave2", wave_1, kind=WaveLike)
+    end = fake_job("choice", later, kind=ChoiceLike)
+    summary = run_plan([*jobs[:4], later, end], store, inline(store, counts))
+    assert [outcome.job.label for outcome in summary.failed] == ["wave1"]
+    assert {blocked.job.label for blocked in summary.blocked} == {"wave2", "choice"}
+
+
+def test_what_is_wanted_for_others_alone_is_not_made_again_for_nobody(store, counts):
+    jobs = _sweep()
+    run_plan(jobs, store, inline(store, counts))
+    before = ran(counts)
+    for job in jobs[:5]:
+        store.forget(job.id)
+    assert _labels(run_plan(jobs, store, inline(store, counts)).done) == []
+    assert ran(counts) == before
+    store.forget(jobs[5].id)
+    assert _labels(run_plan(jobs, store, inline(store, counts)).done) == _labels(jobs[:6])
+
+
+def test_a_trial_that_failed_for_a_run_that_needs_it_itself_is_a_failure(store, counts):
+    trial = fake_job("trial", kind=TrialLike, does="raise")
+    summary = run_plan(
+        [trial, fake_job("wave", trial, kind=ChoiceLike), fake_job("strict", trial)], store, inline(store, counts)
+    )
+    assert [outcome.job.label for outcome in summary.failed] == ["trial"]
+    assert _labels(summary.done) == ["wave"]
+    assert _labels(blocked.job for blocked in summary.blocked) == ["strict"]
+    assert summary.exit_code == 1

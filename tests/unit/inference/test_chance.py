@@ -110,12 +110,16 @@ _QA = QuestionAnswering(
     metrics=("squad_f1", "squad_exact", "squad_has_answer_f1", "squad_has_answer_exact", "squad_no_answer_accuracy"),
 )
 _QUESTIONS = Examples(
-    ids=("a", "b", "c"),
-    texts={"question": ("?",) * 3, "context": ("the cat sat on the mat", "a the dog", "Dogs dogs bark !")},
+    ids=("a", "b", "c", "d"),
+    texts={
+        "question": ("?",) * 4,
+        "context": ("the cat sat on the mat", "a the dog", "Dogs dogs bark !", "the cat"),
+    },
     targets=(
         Answers(texts=("cat", "the cat sat"), starts=(4, 0)),
         Answers(),
         Answers(texts=("Dogs",), starts=(0,)),
+        Answers(texts=("the", "cat"), starts=(0, 4)),  # one normalises to nothing, and so is no accepted answer
     ),
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
 from tiny import TINY
-from tunescope.errors import DataError
+from tunescope.errors import DataError, ModelError, RunError
 from tunescope.inference.zero_shot import label_word_ids, zero_shot
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.language_model import load_language_model
@@ -74,3 +74,22 @@ def test_a_word_that_does_not_fit_behind_the_prompt_is_told(tmp_path):
     encoded = encode(task, _EXAMPLES, tokenizer, is_decoder=True)
     with pytest.raises(DataError, match=r"a prompt of 10 tokens and a label word of 2 do not .* Lower max_length to 7"):
         zero_shot(model, tokenizer, task, _EXAMPLES, encoded, precision="fp32", batch_tokens=99)
+
+
+def test_broken_weights_give_no_label(tmp_path):
+    folder = TINY["gpt2"](tmp_path)
+    spec, task = BaseModelSpec(name=str(folder)), _task()
+    tokenizer, model = load_tokenizer(spec, folder), load_language_model(spec, folder)
+    encoded = encode(task, _EXAMPLES, tokenizer, is_decoder=True)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(torch.nan)
+    with pytest.raises(RunError, match="output for example a is not finite; its weights are broken"):
+        zero_shot(model, tokenizer, task, _EXAMPLES, encoded, precision="fp32", batch_tokens=99)
+
+
+def test_a_masked_language_model_is_no_language_model(tmp_path):
+    folder = TINY["bert"](tmp_path)
+    model = BertForMaskedLM(BertConfig.from_pretrained(folder))
+    model.save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"is an encoder \(BertLMHeadModel\).*Take zero_shot out of `baselines`"):
+        load_language_model(BaseModelSpec(name="org/bert"), folder)

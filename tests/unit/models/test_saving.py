@@ -56,6 +56,21 @@ def test_a_full_model_is_a_plain_hugging_face_folder(tiny, kind: str, plain_clas
     assert not list((tmp_path / "model").glob("*.bin"))
 
 
+def test_a_full_model_is_read_into_the_network_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_llama(tmp_path / "base")
+    model = _tuned(Full(), folder, "classification")
+    save_tuned(model, "full", tmp_path)
+    network = tiny_network(folder, seed=99)
+
+    def refuse(*words: object, **more: object) -> None:
+        raise AssertionError("a second copy of the weights")
+
+    monkeypatch.setattr(type(network.model), "from_pretrained", refuse)
+    again = load_tuned(network, tmp_path)
+    assert again is network.model
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
 def test_a_reloaded_full_model_still_minds_the_mask(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path / "base")
     save_tuned(_tuned(Full(), folder, "classification"), "full", tmp_path)

@@ -56,6 +56,11 @@ def test_sound_data_is_told_with_counts_and_balance(task, source):
             "report 50% bad, 50% good",
         ),
         ("ok", "no report row is in train or selection"),
+        (
+            "ok",
+            "of 6 selection rows 0.0% equal a train row up to case and punctuation, 0.0% share a text with a train row, "
+            "0.0% stand inside a longer train row",
+        ),
     ]
     assert (look.task.expected.num_train, look.task.expected.num_report) == (60, 20)
     assert look.task.expected.mean_tokens == pytest.approx(1 + 7 / 4, abs=0.1)
@@ -90,6 +95,13 @@ def test_a_rare_label_is_a_note(task, source, tmp_path):
     assert ("note", "under 5% of the train rows are good: accuracy alone will mislead") in _said(
         look_at_data(task, source)
     )
+
+
+def test_selection_rows_cut_out_of_train_rows_are_a_note(task, source, tmp_path):
+    _write(tmp_path / "train.csv", [(" ".join(f"w{word}" for word in range(row, 60)), row % 2) for row in range(60)])
+    (note,) = [message for status, message in _said(look_at_data(task, source)) if status == "note"]
+    assert note.startswith("of 6 selection rows 0.0% equal a train row up to case and punctuation, 0.0% share a text")
+    assert "100.0% stand inside a longer train row: what is chosen on them rewards memory" in note
 
 
 def test_broken_data_raises(source, task, tmp_path):

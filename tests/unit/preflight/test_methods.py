@@ -71,6 +71,7 @@ tasks: [mrpc, rte, squad_v2]
 methods:
   full: {learning_rate: 1e-5}
   lora: {learning_rate: {sweep: [2e-4, 1e-3]}}
+sweep: {allow_unequal_budgets: true}
 seeds: [1, 2]
 """
 

@@ -8,6 +8,7 @@ from tunescope.cost.architecture import KNOWN
 from tunescope.cost.devices import DEVICES
 from tunescope.methods import AnyPeft, Full, HeadOnly, Lora
 from tunescope.models.base import BaseModelSpec
+from tunescope.search.space import Choice
 from tunescope.study.estimate import estimate, estimate_jobs, explain, num_training_rows
 from tunescope.study.plan import Plan, make_plan
 from tunescope.study.spec import Compute, MethodEntry, Representations, StudySpec
@@ -67,7 +68,7 @@ def test_every_job_gets_time_memory_and_disk_and_stays_itself() -> None:
 
 
 def test_shared_jobs_stay_shared() -> None:
-    swept = MethodEntry(name="lora", method=Lora(rank=8), sweep={"learning_rate": (1e-4, 3e-4)})
+    swept = MethodEntry(name="lora", method=Lora(rank=8), sweep={"learning_rate": Choice(values=(1e-4, 3e-4))})
     plan = _estimated(_study(methods=(swept,)))
     selects = {id(job) for job in plan.jobs if job.kind == "select"}
     assert len(selects) == 1

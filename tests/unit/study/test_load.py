@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunescope.errors import StudyError
+from tunescope.search.space import Choice, grid
 from tunescope.study.load import load_study, parse_study
 from tunescope.study.spec import StudySpec
 
@@ -72,12 +73,14 @@ def test_a_catalogue_task_under_another_name() -> None:
 
 
 def test_sweeps_are_taken_out_of_their_fields() -> None:
-    study = parse("methods.lora={rank: {sweep: [4, 8]}, learning_rate: {sweep: [1e-4, 3e-4]}}")
+    study = parse(
+        "methods.lora={rank: {sweep: [4, 8]}, learning_rate: {sweep: [1e-4, 3e-4]}}", "sweep.allow_unequal_budgets=true"
+    )
     lora = study.methods[1]
-    assert lora.sweep == {"rank": (4, 8), "learning_rate": (1e-4, 3e-4)}
-    grid = list(lora.grid())
-    assert len(grid) == 4
-    chosen = lora.with_values(grid[-1])
+    assert lora.sweep == {"rank": Choice(values=(4, 8)), "learning_rate": Choice(values=(1e-4, 3e-4))}
+    settings = list(grid(lora.sweep))
+    assert len(settings) == 4
+    chosen = lora.with_values(settings[-1])
     assert chosen.method.model_dump()["rank"] == 8
     assert chosen.training == {"learning_rate": 3e-4}
 
@@ -122,7 +125,7 @@ def test_sweeps_are_taken_out_of_their_fields() -> None:
             "expected[0]: low 2.0 is above high 1.0",
         ),
         ("methods.lora.rank={sweep: [8]}", "methods.lora.rank.sweep must be a list of two values or more"),
-        ("methods.lora.rank={sweep: [8, 8]}", "methods.lora.rank.sweep holds a value twice: [8, 8]"),
+        ("methods.lora.rank={sweep: [8, 8]}", "methods.lora.rank.sweep: holds the value 8 twice"),
         ("methods.lora.rank={sweep: [8, x]}", "methods.lora.rank.sweep[1].rank must be a whole number, got 'x'"),
         ("methods.lora.precision={sweep: [fp32, bf16]}", "methods.lora.precision cannot be swept"),
         ("tasks.5.x=1", "--set tasks.5.x=1: no entry '5' there."),

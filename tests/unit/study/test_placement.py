@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tunescope.errors import StudyError
 from tunescope.methods import Full, Lora
 from tunescope.models.base import BaseModelSpec
+from tunescope.search.space import Choice
 from tunescope.study.configs import BaselineConfig
 from tunescope.study.job import Job, Resources
 from tunescope.study.placement import Placement, place
@@ -49,7 +50,15 @@ def _timed(plan: Plan, seconds: dict[str, float]) -> Plan:
     return replace(plan, jobs=tuple(new.values()))
 
 
-SECONDS = {"train": 100.0, "evaluate": 10.0, "baseline": 1.0, "represent": 5.0, "select": 1.0}
+SECONDS = {
+    "train": 100.0,
+    "trial": 90.0,
+    "evaluate": 10.0,
+    "baseline": 1.0,
+    "represent": 5.0,
+    "propose": 1.0,
+    "select": 1.0,
+}
 
 
 def _of_times(times: list[float]) -> Plan:
@@ -67,7 +76,7 @@ def _worker_of(placement: Placement) -> dict[str, int]:
 
 
 def test_every_job_has_one_worker_and_inputs_come_first() -> None:
-    swept = MethodEntry(name="lora", method=Lora(), sweep={"learning_rate": (1e-4, 3e-4)})
+    swept = MethodEntry(name="lora", method=Lora(), sweep={"learning_rate": Choice(values=(1e-4, 3e-4))})
     plan = _timed(make_plan(_study(methods=(MethodEntry(name="full", method=Full()), swept)), DECODERS), SECONDS)
     placement = place(plan, 3)
     placed = [job for worker in placement.workers for job in worker.jobs]

@@ -51,7 +51,7 @@ def test_every_cell_has_a_training_and_an_evaluation() -> None:
 
 def test_inputs_come_before_what_needs_them() -> None:
     seen: set[str] = set()
-    for job in plan("methods.lora.rank={sweep: [4, 8]}").jobs:
+    for job in plan("methods.lora.rank={sweep: [4, 8]}", "sweep.allow_unequal_budgets=true").jobs:
         assert all(needed.id in seen for needed in job.inputs.values())
         seen.add(job.id)
 
@@ -103,20 +103,57 @@ def test_the_files_bytes_are_part_of_identity() -> None:
     assert not {run.evaluate.id for run in one.runs} & {run.evaluate.id for run in other.runs}
 
 
+def test_names_and_paths_are_no_part_of_identity_and_bytes_and_endings_are() -> None:
+    def ids(name: str, train: str, digest: str = "1", more: str = "") -> list[str]:
+        files = f"{{train: {train}, validation: v.csv{more}}}"
+        task = f"{{name: {name}, kind: classification, labels: [a, b], dataset: {{files: {files}}}}}"
+        made = make_plan(
+            parse_study(TEXT.replace("[mrpc, rte]", f"[{task}]"), "t"),
+            {"org/decoder": True},
+            {train: digest, "v.csv": "2", "t.csv": "3"},
+        )
+        return [job.id for job in made.jobs]
+
+    before = ids("mine", "a.csv")
+    assert ids("yours", "elsewhere/b.csv") == before
+    assert ids("mine", "a.csv", more=", test: t.csv") == before
+    assert ids("mine", "a.csv", digest="9") != before
+    assert ids("mine", "a.jsonl") != before
+
+
+def test_the_default_number_of_epochs_is_the_same_as_that_number() -> None:
+    by_default = TEXT.replace("epochs: 2, ", "").replace("epochs: 2", "").replace("training: {}", "")
+    assert [job.id for job in plan(text=by_default).jobs] == [
+        job.id for job in plan("training.epochs=3", text=by_default).jobs
+    ]
+
+
+def test_a_file_without_a_hash_is_our_own_mistake() -> None:
+    files = "{train: t.csv, validation: v.csv}"
+    task = f"{{name: mine, kind: classification, labels: [a, b], dataset: {{files: {files}}}}}"
+    with pytest.raises(AssertionError, match="no SHA-256 was given for"):
+        make_plan(parse_study(TEXT.replace("[mrpc, rte]", f"[{task}]"), "t"), {"org/decoder": True}, {"v.csv": "1"})
+
+
 def test_a_sweep_puts_its_trials_before_the_runs() -> None:
-    made = plan("methods.lora.learning_rate={sweep: [1e-4, 2e-4, 4e-4]}")
+    made = plan("methods.lora.learning_rate={sweep: [1e-4, 2e-4, 4e-4]}", "sweep.allow_unequal_budgets=true")
     trials = [job for job in made.jobs if job.about.get("role") == "trial"]
     assert len(trials) == 2 * 3
-    assert {job.config.model_dump()["training"]["learning_rate"] for job in trials} == {1e-4, 2e-4, 4e-4}
-    assert all(not job.config.model_dump()["keep_weights"] for job in trials)
+    assert {job.kind for job in trials} == {"trial"}
+    assert all(set(job.inputs) == {"proposals"} for job in trials)
     run = next(run for run in made.runs if run.method == "lora")
     assert set(run.train.inputs) == {"selected"}
-    assert set(run.train.inputs["selected"].inputs) == {"trial_0", "trial_1", "trial_2"}
+    assert set(run.train.inputs["selected"].inputs) == {"previous", "trial_0_0", "trial_1_0", "trial_2_0"}
+    (proposals,) = {
+        id(job.inputs["proposals"]): job.inputs["proposals"] for job in trials if "mrpc" in job.label
+    }.values()
+    assert proposals.inputs == {}
+    assert run.train.inputs["selected"].inputs["previous"] is proposals
 
 
 def test_a_trial_leaves_no_weights_on_disk() -> None:
     text = TEXT.replace("org/decoder", "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T")
-    made = plan("methods.full.learning_rate={sweep: [1e-5, 2e-5]}", text=text)
+    made = plan("methods.full.learning_rate={sweep: [1e-5, 2e-5]}", "sweep.allow_unequal_budgets=true", text=text)
     name = made.study.base_models[0].name
     told = {job.label: job.resources.disk_gib for job in estimate(made, {name: KNOWN[name]}, DEVICES["L4"]).jobs}
     assert told["mrpc-full-trial0"] == pytest.approx(0.0, abs=0.01)

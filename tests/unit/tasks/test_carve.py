@@ -84,6 +84,43 @@ def test_rows_with_the_same_text_stay_on_one_side() -> None:
     assert not {texts[row] for row in train} & {texts[row] for row in selection}
 
 
+def test_rows_alike_up_to_case_punctuation_and_space_stay_on_one_side() -> None:
+    texts = [f"Text {place // 2} ." if place % 2 else f"text  {place // 2}" for place in range(400)]
+    train, selection = carve_selection(TASK, classified([place // 2 % 2 for place in range(400)], texts))
+
+    assert len(selection) == 40
+    assert not {texts[row].lower().strip(" .").split()[1] for row in train} & {
+        texts[row].lower().strip(" .").split()[1] for row in selection
+    }
+
+
+def paired(pairs: list[tuple[str, str]]) -> Examples:
+    ids = tuple(f"train-{place}" for place in range(len(pairs)))
+    texts = {"one": tuple(one for one, _ in pairs), "two": tuple(two for _, two in pairs)}
+    return Examples(ids=ids, texts=texts, targets=np.arange(len(pairs), dtype=np.int64) % 2)
+
+
+def test_pairs_that_share_a_text_stay_on_one_side_swapped_or_chained() -> None:
+    task = TASK.model_copy(update={"text": "one", "text_pair": "two", "labels": ("a", "b")})
+    pairs = []
+    for place in range(200):
+        pairs += [(f"a {place}", f"b {place}"), (f"B {place}!", f"a {place}"), (f"c {place}", f"b {place}")]
+
+    train, selection = carve_selection(task, paired(pairs))
+
+    assert len(selection) == 60
+    sides = [{pairs[row][0].split()[1].strip("!") for row in rows} for rows in (train, selection)]
+    assert not sides[0] & sides[1]
+
+
+def test_a_text_that_very_many_pairs_share_does_not_bind_them() -> None:
+    task = TASK.model_copy(update={"text": "one", "text_pair": "two", "labels": ("a", "b")})
+
+    train, selection = carve_selection(task, paired([("the one claim", f"text {place}") for place in range(100)]))
+
+    assert (len(train), len(selection)) == (90, 10)
+
+
 def test_questions_on_one_paragraph_stay_together_and_answerable_ones_keep_their_share() -> None:
     examples = questions(num_contexts=100, num_each=9)
 

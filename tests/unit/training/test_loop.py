@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from tunescope.errors import RunError
+from tunescope.errors import BegunOtherwiseError, RunError
 from tunescope.study.settings import TrainingSettings
-from tunescope.training.loop import Run, SelectionScore, Trained, train
+from tunescope.training.loop import train
 from tunescope.training.metric_log import read_log
+from tunescope.training.run import Run, SelectionScore, Trained
 
 NUM_ROWS = 37
 
@@ -155,7 +157,7 @@ def test_resuming_keeps_the_best_weights_seen_before(tmp_path: Path) -> None:
     assert_same_bits(weights(straight), weights(resumed))
 
 
-def test_a_checkpoint_cut_in_half_starts_the_run_over(tmp_path: Path) -> None:
+def test_a_checkpoint_cut_in_half_starts_the_run_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     undisturbed = make_run(tmp_path / "a")
     train_one(undisturbed)
     folder = tmp_path / "b"
@@ -170,8 +172,57 @@ def test_a_checkpoint_cut_in_half_starts_the_run_over(tmp_path: Path) -> None:
     file = folder / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     resumed = make_run(folder)
-    assert train_one(resumed).resumed_from is None
+    with caplog.at_level(logging.WARNING):
+        trained = train_one(resumed)
+    assert trained.resumed_from is None
+    assert trained.flags == ("started over, because its checkpoint could not be read",)
+    assert "checkpoint.safetensors cannot be read" in caplog.text
     assert_same_bits(weights(undisturbed), weights(resumed))
+
+
+def _begin(folder: Path, stop_at: int = 4, **changes: Any) -> None:
+    """Begins a run, a checkpoint after every step, and lets it die."""
+    ticks = iter(range(10**9))
+
+    def die(progress: Any) -> None:
+        if progress.step == stop_at:
+            raise _StopError
+
+    begun = Run(**{**vars(make_run(folder)), **changes})
+    with pytest.raises(_StopError):
+        train_one(begun, report=die, checkpoint_every_s=0.5, clock=lambda: float(next(ticks)))
+
+
+def test_a_run_begun_from_other_bytes_is_not_gone_on_with(tmp_path: Path) -> None:
+    then = {"its training data": "aa", "its base model": "bb"}
+    undisturbed = make_run(tmp_path / "a")
+    train_one(undisturbed)
+    _begin(tmp_path / "b", made_from=then)
+    for now in ({**then, "its training data": "cc"}, {}):
+        other = Run(**{**vars(make_run(tmp_path / "b")), "made_from": now})
+        before = weights(other)
+        with pytest.raises(BegunOtherwiseError, match=r"stands at step 4 .* its training data.* changed\. Put back"):
+            train_one(other)
+        assert_same_bits(weights(other), before)
+    back = Run(**{**vars(make_run(tmp_path / "b")), "made_from": then})
+    trained = train_one(back)
+    assert trained.resumed_from == 4
+    assert trained.flags == ()
+    assert_same_bits(weights(undisturbed), weights(back))
+
+
+def test_a_run_begun_under_another_torch_goes_on_and_says_so(tmp_path: Path) -> None:
+    _begin(tmp_path, versions={"torch": "1.0", "numpy": "1.0"})
+    trained = train_one(Run(**{**vars(make_run(tmp_path)), "versions": {"torch": "2.0", "numpy": "1.0"}}))
+    assert trained.flags == ("begun under torch 1.0, now 2.0 (from step 4)",)
+
+
+def test_a_run_that_starts_over_leaves_nothing_of_the_earlier_try_in_its_log(tmp_path: Path) -> None:
+    _begin(tmp_path, stop_at=9)
+    (tmp_path / "checkpoint.safetensors").unlink()
+    train_one(make_run(tmp_path, epochs=1))
+    steps = [entry["step"] for entry in read_log(tmp_path / "log.jsonl") if entry["event"] == "step"]
+    assert steps == [1, 2, 3, 4, 5]
 
 
 def test_runs_in_company_equal_runs_alone(tmp_path: Path) -> None:
@@ -217,6 +268,16 @@ def test_settings_in_force_are_read_back(tmp_path: Path) -> None:
     assert plain["num_parameters"] == 16 + 16 + 16 + 1
     assert decayed["betas"] == [0.9, 0.95]
     assert in_force["num_warmup_steps"] == 5
+    assert in_force["peak_learning_rate"] == 1e-2
+    assert in_force["learning_rates"] == {
+        "first": 0.0,
+        "peak": 1e-2,
+        "peak_step": 6,
+        "last": pytest.approx(1e-2 / 15),
+    }
+    logged = [entry for entry in read_log(tmp_path / "log.jsonl") if entry["event"] == "step"]
+    assert in_force["num_clipped_steps"] == sum(entry["grad_norm"] > 1.0 for entry in logged) > 0
+    assert in_force["largest_batch"] == 8
     assert in_force["dropout"] == [0.2]
     assert in_force["dtypes"] == ["float32"]
 

@@ -1,0 +1,268 @@
+"""A plan's hypotheses and a store -> comparisons with verdicts: seed by seed, example by example, Holm over the family."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunescope.analysis.collect import state_of_run
+from tunescope.inference.example_scores import example_components, score_of
+from tunescope.stats.arm import Arm
+from tunescope.stats.claim import Claim
+from tunescope.stats.compare import Comparison, compare, compare_scores, not_comparable
+from tunescope.stats.verdict import Verdict, verdicts
+from tunescope.store import Store
+from tunescope.study.hypothesis import NOT_MEASURED, PRIMARY, RUN_MEASURES, Hypothesis
+from tunescope.study.plan import Plan, RunCell
+from tunescope.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PREDICTIONS_NAME = "predictions.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One hypothesis on one base model and task, and what came of it."""
+
+    base_model: str
+    task: str
+    measure: str
+    a: str
+    b: str
+    is_declared: bool
+    """Whether the study names it; else it is exploratory."""
+    comparison: Comparison
+    verdict: Verdict
+
+
+def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Compared]:
+    """Every comparison of a study: its declared hypotheses, or where it has none, all pairs of methods by each primary score.
+
+    The declared ones are one family for Holm's correction; undeclared ones are corrected among each other and marked.
+
+    Args:
+        plan: With the study.
+        store: What has run; a run that is missing or failed makes its comparisons not estimable, with the reason.
+        alpha: Chance, at most, of a false verdict in the family.
+    """
+    declared = bool(plan.study.compare)
+    asked = plan.study.compare or tuple(_all_pairs(plan))
+    found: list[Compared] = []
+    for hypothesis in asked:
+        for model, task in _places(plan, hypothesis):
+            measure = task.primary_metric if hypothesis.measure == PRIMARY else hypothesis.measure
+            comparison = _comparison(plan, store, hypothesis, model, task, measure)
+            found.append(
+                Compared(
+                    base_model=model,
+                    task=task.name,
+                    measure=measure,
+                    a=hypothesis.methods[0],
+                    b=hypothesis.methods[1],
+                    is_declared=declared,
+                    comparison=comparison,
+                    verdict=_UNJUDGED,
+                )
+            )
+    judged = verdicts([one.comparison for one in found], alpha=alpha)
+    return [replace(one, verdict=verdict) for one, verdict in zip(found, judged, strict=True)]
+
+
+def comparisons_as_table(found: Sequence[Compared]) -> pa.Table:
+    """A row per comparison, in the measure's own unit; null where something is not estimable."""
+    import pyarrow as pa
+
+    kinds = {"str": pa.string(), "bool": pa.bool_(), "float": pa.float64(), "int": pa.int64()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in _COLUMNS.items()])
+    return pa.Table.from_pylist([_row(one) for one in found], schema=schema)
+
+
+def _row(one: Compared) -> dict[str, Any]:
+    comparison, verdict = one.comparison, one.verdict
+    difference, test = comparison.difference, comparison.claim_test
+    effect, better = comparison.effect_size, comparison.probability_better
+    return {
+        "base_model": one.base_model,
+        "task": one.task,
+        "measure": one.measure,
+        "a": one.a,
+        "b": one.b,
+        "is_declared": one.is_declared,
+        "a_mean": float(np.mean(comparison.a_scores)) if comparison.a_scores else None,
+        "b_mean": float(np.mean(comparison.b_scores)) if comparison.b_scores else None,
+        "difference": difference.value,
+        "ci_low": difference.ci_low,
+        "ci_high": difference.ci_high,
+        "bootstrap_low": comparison.bootstrap.ci_low,
+        "bootstrap_high": comparison.bootstrap.ci_high,
+        "level": difference.level,
+        "num_seeds": min(comparison.num_seeds),
+        "num_examples": None if comparison.num_examples is None else min(comparison.num_examples),
+        "p_permutation": comparison.permutation.p_value,
+        "smallest_p": comparison.permutation.smallest_p,
+        "p_interval": comparison.p_interval,
+        "p_difference": comparison.p_value,
+        "effect_size": effect.value,
+        "effect_size_low": effect.ci_low,
+        "effect_size_high": effect.ci_high,
+        "probability_better": better.value,
+        "probability_better_low": better.ci_low,
+        "probability_better_high": better.ci_high,
+        "mcnemar_p": "; ".join(
+            f"seed {seed}: {table.test.p_value:.4g}"
+            for seed, table in comparison.mcnemar.items()
+            if table.test.p_value is not None
+        ),
+        "claim": None if test is None else test.claim,
+        "p_claim": None if test is None else test.p_value,
+        "p_value": verdict.p_value,
+        "p_holm": verdict.adjusted_p,
+        "verdict": verdict.answer,
+        "sentence": verdict.sentence,
+        "interval_method": difference.method,
+        "reason": comparison.reason,
+    }
+
+
+_TEXTS = (
+    *("base_model", "task", "measure", "a", "b", "mcnemar_p", "claim", "verdict"),
+    *("sentence", "interval_method", "reason"),
+)
+_COLUMNS = {
+    name: "str"
+    if name in _TEXTS
+    else "bool"
+    if name == "is_declared"
+    else "int"
+    if name.startswith("num_")
+    else "float"
+    for name in (
+        *(
+            "base_model",
+            "task",
+            "measure",
+            "a",
+            "b",
+            "is_declared",
+            "a_mean",
+            "b_mean",
+            "difference",
+            "ci_low",
+            "ci_high",
+        ),
+        *("bootstrap_low", "bootstrap_high", "level", "num_seeds", "num_examples", "p_permutation", "smallest_p"),
+        *("p_interval", "p_difference", "effect_size", "effect_size_low", "effect_size_high", "probability_better"),
+        *("probability_better_low", "probability_better_high", "mcnemar_p", "claim", "p_claim", "p_value", "p_holm"),
+        *("verdict", "sentence", "interval_method", "reason"),
+    )
+}
+
+_UNJUDGED = Verdict(answer="not estimable", p_value=None, adjusted_p=None, sentence="")
+
+
+def _all_pairs(plan: Plan) -> Iterator[Hypothesis]:
+    names = [entry.name for entry in plan.study.methods]
+    for first, second in itertools.combinations(names, 2):
+        yield Hypothesis(methods=(second, first))  # what is newer in the list against what stands before it
+
+
+def _places(plan: Plan, hypothesis: Hypothesis) -> Iterator[tuple[str, TaskSpec]]:
+    """Base models and tasks that a hypothesis is about."""
+    for model in plan.study.base_models:
+        if hypothesis.base_models is not None and model.name not in hypothesis.base_models:
+            continue
+        for task in plan.study.tasks:
+            if hypothesis.tasks is not None and task.name not in hypothesis.tasks:
+                continue
+            has_no_such_score = hypothesis.measure not in (PRIMARY, *RUN_MEASURES, *NOT_MEASURED, *task.metrics)
+            if not has_no_such_score:
+                yield model.name, task
+
+
+def _comparison(
+    plan: Plan, store: Store, hypothesis: Hypothesis, model: str, task: TaskSpec, measure: str
+) -> Comparison:
+    claim, paired = _claim(hypothesis), "seed" in hypothesis.paired_by
+    runs = {
+        method: [run for run in plan.runs if (run.base_model, run.task.name, run.method) == (model, task.name, method)]
+        for method in hypothesis.methods
+    }
+    if measure in NOT_MEASURED:
+        return not_comparable(NOT_MEASURED[measure], claim=claim, higher_is_better=False)
+    missing = [_missing(run, store) for method in hypothesis.methods for run in runs[method]]
+    reasons = [reason for reason in missing if reason]
+    if reasons:
+        told = f"{len(reasons)} of {len(missing)} runs are not there, the first: {reasons[0]}"
+        return not_comparable(told, claim=claim, paired_by_seed=paired)
+    first, second = (runs[method] for method in hypothesis.methods)
+    if measure in RUN_MEASURES:
+        values = [[_run_measure(run, store, measure) for run in arm] for arm in (first, second)]
+        known = [[value for value in arm if value is not None] for arm in values]
+        if known != values:
+            return not_comparable(f"{measure} was not recorded for every run", claim=claim, higher_is_better=False)
+        return compare_scores(known[0], known[1], paired=paired, higher_is_better=False, claim=claim)
+    score = score_of(task, measure)
+    try:
+        arms = [_arm(arm, store, task, measure) for arm in (first, second)]
+    except ValueError as error:
+        return not_comparable(str(error), claim=claim, paired_by_seed=paired, higher_is_better=score.higher_is_better)
+    return compare(arms[0], arms[1], score, paired_by_seed=paired, claim=claim)
+
+
+def _claim(hypothesis: Hypothesis) -> Claim | None:
+    if hypothesis.within is not None:
+        return Claim(kind="equivalent_within", bound=hypothesis.within)
+    if hypothesis.not_worse_by is not None:
+        return Claim(kind="not_worse_by", bound=hypothesis.not_worse_by)
+    if hypothesis.lower_by is not None:
+        return Claim(kind="ratio_below", bound=1.0 - hypothesis.lower_by)
+    if hypothesis.higher_by is not None:
+        return Claim(kind="ratio_above", bound=1.0 + hypothesis.higher_by)
+    return None
+
+
+def _missing(run: RunCell, store: Store) -> str:
+    """Why a run has no scores; empty where it has."""
+    state, reason = state_of_run(run, store, PREDICTIONS_NAME)
+    return "" if state == "done" else f"{run.method} seed {run.seed}: {reason}"
+
+
+def _run_measure(run: RunCell, store: Store, measure: str) -> float | None:
+    record = store.record(run.train.kind, run.train.id)
+    if measure == "peak_memory_gib":
+        return record.peak_memory_gib
+    facts: dict[str, Any] = dict(record.facts)
+    return float(facts["parameters"]["trainable"] if measure == "trainable_parameters" else facts[measure])
+
+
+def _arm(runs: Sequence[RunCell], store: Store, task: TaskSpec, metric: str) -> Arm:
+    """A method's components by seed and example, from the predictions kept with each evaluation.
+
+    Raises:
+        ValueError: If seeds were scored on different examples.
+    """
+    import pyarrow.parquet as pq
+
+    ids: tuple[str, ...] | None = None
+    layers = []
+    for run in runs:
+        folder = store.read_from(run.evaluate.kind, run.evaluate.id, PREDICTIONS_NAME)
+        table = pq.read_table(folder / PREDICTIONS_NAME)
+        own = tuple(str(value) for value in table["id"].to_pylist())
+        targets, predictions = table["target"].to_pylist(), table["prediction"].to_pylist()
+        if task.kind == "classification":
+            label_ids = {label: number for number, label in enumerate(task.labels)}
+            targets = [label_ids[label] for label in targets]
+            predictions = [label_ids[label] for label in predictions]
+        ids = own if ids is None else ids
+        if own != ids:
+            raise ValueError(f"seed {run.seed} of {run.method} was scored on other examples than seed {runs[0].seed}")
+        layers.append(example_components(task, metric, targets, predictions))
+    assert ids is not None
+    return Arm(seeds=tuple(run.seed for run in runs), example_ids=ids, components=np.stack(layers))
