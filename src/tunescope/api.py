@@ -30,7 +30,7 @@ from tunescope.store import Store
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
 from tunescope.study.known import architectures, decoders, expected_device, source_for
-from tunescope.study.load import load_study, read_study_text
+from tunescope.study.load import load_study, study_text_as_run
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan, make_plan
 from tunescope.study.spec import StudySpec
@@ -126,7 +126,7 @@ def run_study(
     context = _context(spec, source, is_work_left=is_work_left)
     kept = there if there is not None else Store.open(store, create=True)
     with kept.lock():
-        kept.save_study(spec.name, read_study_text(study), [_job_line(job) for job in plan.jobs])
+        kept.save_study(spec.name, study_text_as_run(study, changes), [_job_line(job) for job in plan.jobs])
         summary = run_plan(plan.jobs, kept, InlineExecutor(kept, STEPS, context), on_event)
         write_optuna_storage(plan, kept, kept.study_folder(spec.name))
     return StudyRun(

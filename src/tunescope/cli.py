@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,13 +18,18 @@ from typing import TYPE_CHECKING
 from tunescope.errors import TunescopeError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _DEFAULT_STORE = Path("tunescope-store")
+_PIPE_WIDTH = 140
+"""Characters of a line where nobody's terminal says how many it has."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `tunescope` command. Returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a sign for "±" shows "?"
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -131,23 +137,20 @@ def _results(arguments: argparse.Namespace) -> int:
     from tunescope.analysis.collect import as_table
     from tunescope.analysis.trials import TrialRow
     from tunescope.report.results import result_summary
+    from tunescope.report.tidy import encoded, output_format
     from tunescope.report.trials import trial_summary
     from tunescope.study.load import load_study
 
+    form = output_format(arguments.format, arguments.output)
     where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
     if arguments.trials:
         trials, sweeps = api.study_trials(arguments.study, **where)
-        if arguments.format == "table":
-            _console().print(trial_summary(trials, sweeps))
-            return 0
-        table = as_table(trials, TrialRow)
+        shown = trial_summary(trials, sweeps) if form == "table" else encoded(as_table(trials, TrialRow), form)
     else:
         rows = api.study_results(arguments.study, **where)
-        if arguments.format == "table":
-            _console().print(result_summary(rows, load_study(arguments.study, arguments.changes)))
-            return 0
-        table = as_table(rows)
-    _put_out(_encoded(table, arguments.format), arguments.output)
+        study = load_study(arguments.study, arguments.changes)
+        shown = result_summary(rows, study) if form == "table" else encoded(as_table(rows), form)
+    _put_out(shown, arguments.output)
     return 0
 
 
@@ -156,14 +159,13 @@ def _compare(arguments: argparse.Namespace) -> int:
         return _compare_study(arguments)
     from tunescope.analysis.tables.compare_file import compare_scores_file, pairs_as_table
     from tunescope.report.rankings import compare_summary
+    from tunescope.report.tidy import encoded, output_format
 
+    form = output_format(arguments.format, arguments.output)
     found = compare_scores_file(
         arguments.source, measure=arguments.measure, reference=arguments.reference, alpha=arguments.alpha
     )
-    if arguments.format == "table":
-        _console().print(compare_summary(found))
-    else:
-        _put_out(_encoded(pairs_as_table(found), arguments.format), arguments.output)
+    _put_out(compare_summary(found) if form == "table" else encoded(pairs_as_table(found), form), arguments.output)
     return 0
 
 
@@ -171,7 +173,9 @@ def _compare_study(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.hypotheses import comparisons_as_table
     from tunescope.report.hypotheses import hypothesis_summary
+    from tunescope.report.tidy import encoded, output_format
 
+    form = output_format(arguments.format, arguments.output)
     for option in ("measure", "reference"):
         if getattr(arguments, option) is not None:
             raise TunescopeError(
@@ -184,20 +188,28 @@ def _compare_study(arguments: argparse.Namespace) -> int:
         changes=arguments.changes,
         alpha=arguments.alpha,
     )
-    if arguments.format == "table":
-        _console().print(hypothesis_summary(found.comparisons, found.opinions))
+    if form == "table":
+        _put_out(hypothesis_summary(found.comparisons, found.opinions), arguments.output)
     else:
-        _put_out(_encoded(comparisons_as_table(found.comparisons), arguments.format), arguments.output)
+        _put_out(encoded(comparisons_as_table(found.comparisons), form), arguments.output)
     return 0
 
 
-def _put_out(content: bytes, file: Path | None) -> None:
-    """Writes to a file, or to the terminal where none is given."""
+def _put_out(content: bytes | RenderableType, file: Path | None) -> None:
+    """Writes to a file, or to the terminal where none is given; in a file, text has the width it has in a pipe."""
     if file is None:
-        sys.stdout.buffer.write(content)
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            _console().print(content)
         return
     try:
-        file.write_bytes(content)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            from tunescope.report.results import render
+
+            file.write_text(render(content, width=_PIPE_WIDTH), encoding="utf-8")
     except OSError as error:
         raise TunescopeError(f"--output {file} cannot be written: {error.strerror}.") from error
 
@@ -215,12 +227,12 @@ def _init(arguments: argparse.Namespace) -> int:
     path: Path = arguments.path
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(STARTER.format(path=path, name=_study_name(path)))
+            file.write(STARTER.format(path=shlex.quote(str(path)), name=_study_name(path)))
     except FileExistsError as error:
         raise TunescopeError(f"{path} is there already, and stays as it is. Give another name.") from error
     except OSError as error:
         raise TunescopeError(f"{path} cannot be written: {error.strerror}.") from error
-    print(f"wrote {path}. Next: tunescope run {path}")
+    print(f"wrote {path}. Next: tunescope run {shlex.quote(str(path))}")
     return 0
 
 
@@ -230,23 +242,6 @@ def _forget(arguments: argparse.Namespace) -> int:
     for name in api.forget(arguments.id, store=arguments.store):
         print(f"forgot {name}; the next run makes it anew")
     return 0
-
-
-def _encoded(table, form: str) -> bytes:  # type: ignore[no-untyped-def]
-    """An Arrow table as CSV, JSON lines or Parquet."""
-    import json
-
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    if form == "json":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()).encode()
-    buffer = io.BytesIO()
-    if form == "csv":
-        pyarrow.csv.write_csv(table, buffer)
-    else:
-        pyarrow.parquet.write_table(table, buffer)
-    return buffer.getvalue()
 
 
 def _study_name(path: Path) -> str:
@@ -262,7 +257,7 @@ def _console() -> Console:
             raise BrokenPipeError  # for `main`, where rich would exit with 1
 
     asked = os.environ.get("COLUMNS", "")
-    width = None if sys.stdout.isatty() else max(140, int(asked) if asked.isdecimal() else 0)
+    width = None if sys.stdout.isatty() else max(_PIPE_WIDTH, int(asked) if asked.isdecimal() else 0)
     return PlainConsole(width=width)
 
 
@@ -323,7 +318,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "status", _status, "done, failed and left; every failure with its reason", study)
     results = _add(commands, "results", _results, "the result table; tidy rows with --format", study)
     results.add_argument(
-        "--format", choices=("table", "csv", "json", "parquet"), default="table", help="json is one object a line"
+        "--format",
+        choices=("table", "csv", "json", "parquet"),
+        help="default: as --output ends (.csv, .json, .jsonl, .parquet, .txt), else table; json is one object a line",
     )
     results.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
     results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
@@ -347,7 +344,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="chance of a false finding in the family (default: 0.05)",
     )
-    compare.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+    compare.add_argument(
+        "--format", choices=("table", "csv", "json", "parquet"), help="default: as --output ends, else table"
+    )
     compare.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     listing = _add(commands, "list", _list, "the tasks, methods or metrics there are")
     listing.add_argument("what", choices=("tasks", "methods", "metrics"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tiny import tiny_llama
+from tiny import tiny_bert, tiny_llama
 
 _PAIRS, _WHERE = 0, 1
 
@@ -342,6 +342,35 @@ def test_a_trained_head_for_another_number_of_labels(desk):
         "and the head is new in every study, so that all methods start alike. "
         "To throw the trained one away say base_model.discard_head: true."
     ]
+
+
+def test_weights_that_are_no_numbers_are_named(desk):
+    file = desk.folder / "model" / "model.safetensors"
+    weights = load_file(file)
+    weights["model.layers.0.mlp.up_proj.weight"][3, 4] = torch.nan
+    save_file(weights, file, {"format": "pt"})
+    assert desk.refused() == [
+        "base_model ./model: model.safetensors: tensor model.layers.0.mlp.up_proj.weight holds values that are NaN or infinite. "
+        "Fetch the model again."
+    ]
+
+
+def test_an_encoder_without_its_pooler(desk, study):
+    tiny_bert(desk.folder / "encoder", num_hidden_layers=1)
+    file = desk.folder / "encoder" / "model.safetensors"
+    save_file({name: one for name, one in load_file(file).items() if "pooler" not in name}, file, {"format": "pt"})
+    desk.write(study | {"base_model": "./encoder", "tasks": study["tasks"][:1], "methods": {"full": {}}})
+    (line,) = desk.refused()
+    assert line.startswith("base_model ./encoder: its weights have no pooler (pooler.dense.weight, pooler.dense.bias), which ")
+
+
+def test_a_model_without_a_tokenizer(desk, study):
+    tiny_bert(desk.folder / "encoder", num_hidden_layers=1)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (desk.folder / "encoder" / name).unlink()
+    desk.write(study | {"base_model": "./encoder", "tasks": study["tasks"][:1], "methods": {"full": {}}})
+    (line,) = desk.refused()
+    assert line.startswith("base_model ./encoder: its folder has no tokenizer (none of tokenizer.json, ")
 
 
 def test_a_data_set_that_nobody_has(desk, study):

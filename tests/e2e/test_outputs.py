@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from tunescope.analysis.collect import ResultRow
 from tunescope.api import load_results, study_results
+from tunescope.study.load import load_study
 
 
 def test_every_format_holds_the_same_rows(finished):
@@ -75,6 +76,28 @@ def test_an_output_that_cannot_be_written_is_told(finished):
     assert said.err == f"tunescope: --output {target} cannot be written: No such file or directory.\n"
 
 
+def test_the_ending_of_the_output_says_its_format(finished):
+    words = ("results", finished.path, "--store", finished.store)
+    expected = finished.rows()
+    for ending in ("csv", "json", "jsonl", "parquet", "txt"):
+        said = finished.tunescope(*words, "--output", finished.folder / f"rows.{ending}")
+        assert (said.code, said.out, said.err) == (0, "", "")
+    told = (finished.folder / "rows.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in told.splitlines()] == expected
+    assert (finished.folder / "rows.json").read_text(encoding="utf-8") == told
+    assert pq.read_table(finished.folder / "rows.parquet").to_pylist() == expected
+    assert (finished.folder / "rows.csv").read_text(encoding="utf-8").startswith('"study","base_model"')
+    assert (finished.folder / "rows.txt").read_text(encoding="utf-8") == finished.tunescope(*words).out
+    for command in ("results", "compare"):
+        said = finished.tunescope(command, *words[1:], "--output", finished.folder / "rows.xls")
+        assert (said.code, said.out) == (2, "")
+        assert "its ending '.xls' names no format." in said.err
+        assert not (finished.folder / "rows.xls").exists()
+        target = finished.folder / f"{command}.txt"
+        assert finished.tunescope(command, *words[1:], "--output", target).code == 0
+        assert target.read_text(encoding="utf-8").strip()
+
+
 def test_a_number_leads_back_to_its_rows(finished):
     (row,) = [row for row in finished.rows() if (row["method"], row["seed"], row["metric"]) == ("full", 1, "accuracy")]
     folder = finished.store / "artifacts" / "evaluate" / row["job"]
@@ -112,3 +135,8 @@ def test_the_store_keeps_the_study_as_run(finished):
     assert (finished.store / "studies" / "small" / "study.yaml").read_text() == finished.path.read_text()
     plan = json.loads((finished.store / "studies" / "small" / "plan.json").read_text())
     assert {f"{job['kind']}/{job['id']}" for job in plan} == finished.artifacts().keys()
+    changed = ("--set", "seeds=[1]")
+    assert finished.run(*changed).code == 0
+    kept = finished.store / "studies" / "small" / "study.yaml"
+    assert "#   --set seeds=[1]\n" in kept.read_text()
+    assert load_study(kept) == load_study(finished.path, ["seeds=[1]"])

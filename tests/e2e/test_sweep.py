@@ -51,15 +51,17 @@ def test_every_trial_is_listed_the_best_is_trained_with_and_a_second_run_starts_
     assert [(row["method"], row["trial"], row["state"]) for row in rows] == [
         (method, trial, "complete") for method in ("full", "lora") for trial in range(4)
     ]
-    for method, field in (("full", "learning_rate"), ("lora", "rank")):
+    for method in ("full", "lora"):
         own = [row for row in rows if row["method"] == method]
         best = max(own, key=lambda row: (row["score"], -row["trial"]))
         assert [row["trial"] for row in own if row["is_best"]] == [best["trial"]]
         assert [row["trial"] for row in own if row["is_default"]] == [0]
-        record = desk.records()[f"same-{method}-seed1"]
-        in_force = record["facts"]["settings_in_force"]
-        chosen = json.loads(best["values"])
-        assert {**in_force["method"], "learning_rate": in_force["learning_rate"]}[field] == chosen[field]
+        record, chosen = desk.records()[f"same-{method}-seed1"], json.loads(best["values"])
+        (log,) = desk.store.glob(f"artifacts/train/{record['id']}/log.jsonl")
+        steps = [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "step"]
+        assert max(line["learning_rate"] for line in steps) == pytest.approx(chosen["learning_rate"])
+        if method == "lora":
+            assert record["facts"]["settings_in_force"]["method"]["rank"] == chosen["rank"]
         assert all(row["num_tokens"] == row["num_tokens_planned"] > 0 for row in own)
     assert all(row["effective_scale"] is not None for row in rows if row["method"] == "lora")
     assert not list(desk.store.glob("artifacts/trial/*/*.safetensors")), "trials keep no weights"
@@ -118,7 +120,7 @@ def test_all_trials_failed_is_a_failure_that_says_why(desk, study, monkeypatch):
     desk.path = desk.write(swept(study, {"full": METHODS["full"]}))
     said = desk.run()
     assert said.code == 1
-    assert "none of the sweep's 4 trials is complete" in said.out.replace("\n", " ")
+    assert "none of the sweep's 4 trials is complete" in " ".join(said.out.split())
     rows = trials_of(desk)
     assert {(row["state"], row["score"], row["is_best"]) for row in rows} == {("failed", None, False)}
     assert all(json.loads(row["values"]) and "fell off the bus" in row["reason"] for row in rows)
@@ -145,7 +147,8 @@ def test_hopeless_trials_are_stopped_by_real_scores_and_the_tokens_saved_are_tol
         scored = [line for line in map(json.loads, name.read_text().splitlines()) if line["event"] == "selection"]
         assert len(scored) == row["num_scorings"]
     read, planned = sum(row["num_tokens"] for row in rows), sum(row["num_tokens_planned"] for row in rows)
-    shown = desk.tunescope("results", desk.path, "--store", desk.store, "--trials").out.replace("\n", " ")
+    shown = desk.tunescope("results", desk.path, "--store", desk.store, "--trials").out
+    shown = " ".join(shown.split())
     assert f"stopping early saved {1 - read / planned:.0%} of {planned:,} tokens" in shown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -63,7 +64,8 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
 def test_init_writes_a_study_that_loads_and_overwrites_nothing(capsys, tmp_path):
     path = tmp_path / "my study.yaml"
     assert main(["init", str(path)]) == 0
-    assert capsys.readouterr().out == f"wrote {path}. Next: tunescope run {path}\n"
+    assert capsys.readouterr().out == f"wrote {path}. Next: tunescope run '{path}'\n"
+    assert f"tunescope check '{path}'" in path.read_text(encoding="utf-8")
     assert load_study(path).name == "my-study"
     path.write_text("mine", encoding="utf-8")
     assert main(["init", str(path)]) == 2
@@ -78,6 +80,13 @@ def test_list_names_what_there_is(capsys, monkeypatch, what, named):
     monkeypatch.setenv("COLUMNS", "not a number")
     assert main(["list", what]) == 0
     assert named in capsys.readouterr().out
+
+
+def test_a_terminal_without_a_sign_shows_another():
+    words = [sys.executable, "-c", "from tunescope.cli import main; main(['list', 'metrics']); print('\u00b1')"]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    said = subprocess.run(words, capture_output=True, text=True, env=ascii_only, timeout=60, check=False)
+    assert (said.returncode, said.stdout.splitlines()[-1]) == (0, "?")
 
 
 def test_a_reader_that_stops_early_gets_no_traceback():

@@ -47,8 +47,7 @@ class Source:
             ModelError: If the name is no hub id, the folder is no model, or neither mirror nor hub has it.
         """
         if name.startswith((".", "/", "~")):
-            folder = (self.study_folder / Path(name).expanduser()).resolve()
-            return _with_config(folder, f"base model '{name}'")
+            return _with_config(self._local(name, ModelError).resolve(), f"base model '{name}'")
         _check_repo_id(name, ModelError)
         for mirror in self._mirrors():
             folder = mirror / "models" / name
@@ -62,7 +61,7 @@ class Source:
         Looks into the mirrors and then into Hugging Face's cache, as `model_folder` would.
         """
         if name.startswith((".", "/", "~")):
-            return _json_map((self.study_folder / Path(name).expanduser()).resolve() / "config.json")
+            return _json_map(self._local(name, ModelError).resolve() / "config.json")
         for mirror in self._mirrors():
             found = _json_map(mirror / "models" / name / "config.json")
             if found is not None:
@@ -99,7 +98,7 @@ class Source:
         Raises:
             DataError: If there is no such file.
         """
-        path = self.study_folder / Path(file).expanduser()
+        path = self._local(file, DataError)
         try:
             with path.open("rb") as content:
                 return hashlib.file_digest(content, "sha256").hexdigest()
@@ -133,7 +132,7 @@ class Source:
         if (hub is None) == (file is None):
             raise ValueError("give either hub or file")
         if file is not None:
-            return read_table(self.study_folder / Path(file).expanduser())
+            return read_table(self._local(file, DataError))
         assert hub is not None
         _check_repo_id(hub, DataError)
         for part in (config, split):
@@ -156,6 +155,15 @@ class Source:
         return tuple(
             sorted({name for mirror in self._mirrors() for name in _repo_ids(mirror / "datasets", "*.parquet")})
         )
+
+    def _local(self, path: str | Path, kind: type[TunescopeError]) -> Path:
+        """A path of the study's, relative to its folder."""
+        try:
+            return self.study_folder / Path(path).expanduser()
+        except RuntimeError as error:
+            raise kind(
+                f"'{path}': {error}: '~' and '~name' stand for a user's home folder. Write the path out."
+            ) from error
 
     def _mirrors(self) -> Iterator[Path]:
         if self.mirror is not None:

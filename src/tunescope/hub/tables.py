@@ -107,7 +107,13 @@ def _read_json_lines(path: Path) -> pa.Table:
     for name in dict.fromkeys(name for row in rows for name in row):
         try:
             columns[name] = pa.array([row.get(name) for row in rows])
-        except (pa.ArrowException, ValueError, OverflowError) as error:
+        except OverflowError as error:
+            raise DataError(f"{path}: column '{name}' holds a whole number of more than 64 bits: {error}.") from error
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{path}: column '{name}' holds text that is not Unicode (half of a surrogate pair): {error}."
+            ) from error
+        except (pa.ArrowException, ValueError) as error:
             raise DataError(f"{path}: column '{name}' does not hold values of one type: {error}.") from error
     return pa.table(columns)
 

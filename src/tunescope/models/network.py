@@ -133,6 +133,7 @@ def lay_out(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_label
         )
     head_names = head_parameters(skeleton)
     _refuse_trained_head(spec, folder, skeleton, head_names, num_labels=config.num_labels)
+    _refuse_new_pooler(folder, getattr(skeleton, prefix), where=where)
     return Layout(config=config, tokenizer=tokenizer, head_class=head_class, skeleton=skeleton, head_names=head_names)
 
 
@@ -223,6 +224,16 @@ def _refuse_trained_head(
         )
 
 
+def _refuse_new_pooler(folder: Path, backbone: Any, *, where: str) -> None:
+    """A checkpoint of a masked language model alone has no pooler, and a head above one would read random features."""
+    needed = [name for name in backbone.state_dict() if "pooler" in name]
+    if needed and not any("pooler" in name for name in weight_shapes(folder, where=where)):
+        raise ModelError(
+            f"{where}: its weights have no pooler ({', '.join(needed)}), which {type(backbone).__name__} reads its head from. "
+            f"A pooler is pretrained with BERT's next-sentence task; take a checkpoint that kept it."
+        )
+
+
 def _load_backbone(spec: BaseModelSpec, folder: Path, config: Any, *, expected: set[str]) -> dict[str, Any]:
     """The backbone's tensors by name, all of them from the checkpoint."""
     import torch
@@ -246,14 +257,9 @@ def _load_backbone(spec: BaseModelSpec, folder: Path, config: Any, *, expected: 
     absent = sorted(expected & set(told["missing_keys"]) | expected - state.keys())
     if absent or told["mismatched_keys"] or told["error_msgs"]:
         faults = [*absent, *(str(key) for key in told["mismatched_keys"]), *told["error_msgs"]]
-        pooler = (
-            " A pooler is pretrained with BERT's next-sentence task; take a checkpoint that kept it."
-            if absent and all("pooler" in name for name in absent)
-            else ""
-        )
         raise ModelError(
             f"{where}: {len(faults)} of {len(expected)} backbone tensors are not in its weights or do not fit, and would "
-            f"be random: {', '.join(faults[:8])}{', ...' if len(faults) > 8 else ''}. Is config.json the weights' own?{pooler}"
+            f"be random: {', '.join(faults[:8])}{', ...' if len(faults) > 8 else ''}. Is config.json the weights' own?"
         )
     return state
 

@@ -8,6 +8,12 @@ from typing import Any
 from tunescope.errors import ModelError
 from tunescope.models.base import BaseModelSpec
 
+_VOCABULARY = ("tokenizer.json", "*.model", "vocab.txt", "vocab.json")
+"""Where a tokenizer's words may stand; sentencepiece has its own names, each ending in `.model`."""
+
+MAX_UNKNOWN = 0.5
+"""Share of a task's tokens that a tokenizer may not know before it is taken for the wrong one."""
+
 
 def load_tokenizer(spec: BaseModelSpec, folder: Path) -> Any:
     """The tokenizer that lies beside the weights.
@@ -28,6 +34,12 @@ def load_tokenizer(spec: BaseModelSpec, folder: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
+    # transformers makes a tokenizer of five special tokens out of nothing, under which every word is unknown.
+    if not any(next(folder.glob(pattern), None) for pattern in _VOCABULARY):
+        raise ModelError(
+            f"base_model {spec.name}: its folder has no tokenizer (none of {', '.join(_VOCABULARY)}). "
+            f"Copy the files that the model was trained with, tokenizer.json and tokenizer_config.json, beside the weights."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=spec.trust_remote_code, local_files_only=True

@@ -53,6 +53,30 @@ def check_weight_files(folder: Path, *, where: str) -> None:
     raise ModelError(f"{where}: its folder has no {SINGLE} and no {INDEX}. Fetch the model again.")
 
 
+def check_finite(folder: Path, *, where: str) -> None:
+    """Reads every weight once, a tensor at a time, for values that are no numbers: one makes every score meaningless.
+
+    Raises:
+        ModelError: Naming file and tensor, if a value is NaN or infinite, or a file is not whole.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    for path in weight_files(folder, where=where):
+        try:
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 - not a dict
+                    tensor = file.get_tensor(name)
+                    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                        raise ModelError(
+                            f"{where}: {path.name}: tensor {name} holds values that are NaN or infinite. Fetch the model again."
+                        )
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"{where}: {path.name} is not a whole safetensors file ({error}). Fetch the model again."
+            ) from error
+
+
 def weight_shapes(folder: Path, *, where: str) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor in the folder's weight files, from their headers.
 

@@ -11,6 +11,7 @@ from tunescope.inference.zero_shot import label_word_ids
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import lay_out, quiet
 from tunescope.models.tokenizer import load_tokenizer
+from tunescope.models.weights import check_finite
 from tunescope.steps.inputs import report_data, training_data
 from tunescope.study.configs import BaselineConfig, EvaluateConfig, TrainConfig
 from tunescope.study.job import Job
@@ -77,7 +78,7 @@ def check_label_words(job: Job, source: Source) -> None:
 
 
 def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
-    """Holds every task's head and every method against a base model, on the meta device: no weights are read.
+    """Holds every task's head and every method against a base model, on the meta device, and looks through its weights.
 
     Raises:
         StudyError: With everything that does not fit.
@@ -107,6 +108,11 @@ def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
                         variant.method.apply(skeleton, kind, seed=0)
                 except TunescopeError as error:
                     problems.append(f"methods.{entry.name}: {error}")
+    if heads:
+        try:
+            check_finite(folder, where=f"base_model {model.name}")
+        except TunescopeError as error:
+            problems.append(str(error))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
 

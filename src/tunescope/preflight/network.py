@@ -13,7 +13,7 @@ from tunescope.hub.source import Source
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import Network
 from tunescope.models.padding import pad_batch
-from tunescope.models.tokenizer import load_tokenizer
+from tunescope.models.tokenizer import MAX_UNKNOWN, load_tokenizer
 from tunescope.preflight.finding import Finding, Status
 from tunescope.steps.inputs import network_for
 from tunescope.tasks.data import Examples
@@ -55,6 +55,8 @@ class NetworkFacts:
     golden_decoded: str
     num_unknown: int
     """Golden ids that are the unknown token."""
+    unknown_share: float
+    """Share of the rows' tokens that are the unknown token."""
     num_rows: int
     padding_difference: float
     """Largest absolute difference of a real row's logits alone, padded on the right and padded on the left."""
@@ -94,6 +96,7 @@ def inspect_network(question: NetworkQuestion) -> NetworkFacts:
         golden_ids_again=tuple(again(GOLDEN_SENTENCE)["input_ids"]),
         golden_decoded=tokenizer.decode(ids, skip_special_tokens=True),
         num_unknown=0 if tokenizer.unk_token_id is None else ids.count(tokenizer.unk_token_id),
+        unknown_share=encoded.share_of(tokenizer.unk_token_id),
         num_rows=len(encoded),
         padding_difference=difference,
         largest_logit=largest,
@@ -138,6 +141,12 @@ def judge_network(subject: str, facts: NetworkFacts) -> Iterator[Finding]:
         )
     else:
         yield finding("ok", f"{GOLDEN_SENTENCE!r} is {ids}{cut}, {back}")
+    if facts.unknown_share > MAX_UNKNOWN:
+        yield finding(
+            "fault",
+            f"{facts.unknown_share:.0%} of the tokens of {facts.num_rows} real rows are unknown to the tokenizer: is it the "
+            "model's own, and the text in its language?",
+        )
     allowed = PADDING_TOLERANCE * max(1.0, facts.largest_logit)
     yield finding(
         "ok" if facts.padding_difference <= allowed else "fault",

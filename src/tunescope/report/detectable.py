@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.report.results import is_share
 from tunescope.stats.power import DISCORDANCE, SEED_SD, Power, SeedsNeeded
@@ -25,9 +26,9 @@ def detectable_summary(found: Sequence[Detectable], num_seeds: int) -> list[Rend
         title_justify="left",
     )
     for name in ("task", "score"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name)
     for name in ("rows", "seeds", "interval", "detectable", "margin", "seeds to find it", "for equivalence"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     notes: dict[str, None] = {}
     for one in found:
         rows = "-" if one.num_examples is None else f"{one.num_examples:,}"
@@ -53,7 +54,7 @@ def detectable_summary(found: Sequence[Detectable], num_seeds: int) -> list[Rend
         f"at 80% power; assuming a standard deviation over seeds of {100 * SEED_SD:g} point, {DISCORDANCE:.0%} of rows answered "
         f"differently by two methods, and where nothing is expected {ASSUMED_ACCURACY:.0%} accuracy"
     )
-    return [table, *(Text(inert(note), style="dim") for note in [*notes, assumed])]
+    return [Blocks(table, num_keys=4), *(Text(inert(note), style="dim") for note in [*notes, assumed])]
 
 
 def _cells(one: Detectable, power: Power) -> list[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tunescope.analysis.hypotheses import Compared
 from tunescope.analysis.second_opinion import SecondOpinion
+from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.report.results import is_share
 from tunescope.study.hypothesis import RUN_MEASURES
@@ -28,7 +29,10 @@ def hypothesis_summary(found: Sequence[Compared], opinions: Sequence[SecondOpini
     """
     if not found:
         return Text("nothing to compare: the study has one method", style="dim")
-    parts: list[RenderableType] = [Text(inert(_title(found)), style="bold"), _table(found)]
+    parts: list[RenderableType] = [
+        Text(inert(_title(found)), style="bold"),
+        Blocks(_table(found), num_keys=_num_keys(found)),
+    ]
     for one in found:
         parts.append(Text(inert(f"{_name(one)}: {_sentence(one)}"), style=_STYLES.get(one.verdict.answer, "")))
     for opinion in opinions:
@@ -55,7 +59,7 @@ def _table(found: Sequence[Compared]) -> Table:
     if several:
         table.add_column("base model", overflow="fold")
     for name in ("task", "measure", "A against B"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name)
     for name in ("A", "B", "A - B", "95% interval", "p", "least", "Holm"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict on A", no_wrap=True)
@@ -65,6 +69,10 @@ def _table(found: Sequence[Compared]) -> Table:
         row = [Text(inert(cell)) for cell in cells]
         table.add_row(*row, Text(_verdict(one), style=_STYLES.get(one.verdict.answer, "green")))
     return table
+
+
+def _num_keys(found: Sequence[Compared]) -> int:
+    return 4 if len({one.base_model for one in found}) > 1 else 3
 
 
 def _numbers(one: Compared) -> list[str]:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunescope.report.blocks import Blocks
 from tunescope.report.detectable import detectable_summary
 from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
@@ -33,11 +34,11 @@ def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bo
         )
     ]
     if len(plan.jobs) <= _MAX_JOBS or every_job:
-        parts.append(_job_table(plan.jobs, placement))
+        parts.append(Blocks(_job_table(plan.jobs, placement), num_keys=1))
     else:
-        parts.append(_kind_table(plan.jobs))
+        parts.append(Blocks(_kind_table(plan.jobs), num_keys=2))
         parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
-    parts.append(_worker_table(placement, device))
+    parts.append(Blocks(_worker_table(placement, device), num_keys=1))
     parts.extend(detectable_summary(what_it_could_find(study), len(study.seeds)))
     parts.extend(Text(inert(note), style="dim") for note in placement.notes)
     parts.extend(Text(inert(note), style="dim") for note in study_notes(study))
@@ -54,7 +55,7 @@ def _job_table(jobs: Iterable[Job], placement: Placement) -> Table:
         ("memory", "right"),
         ("disk", "right"),
     ):
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(name, justify=side, no_wrap=name != "job")  # type: ignore[arg-type]
     workers = {job.id: worker.number for worker in placement.workers for job in worker.jobs}
     for job in jobs:
         needs = job.resources
@@ -84,7 +85,7 @@ def _kind_table(jobs: Iterable[Job]) -> Table:
         ("most memory", "right"),
         ("disk", "right"),
     ):
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(name, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
     for (task, name), members in groups.items():
         table.add_row(
             task,
@@ -111,7 +112,7 @@ def _worker_table(placement: Placement, device: str) -> Table:
         ("disk", "right"),
         ("what", "left"),
     ):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+        table.add_column(name, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
     for worker in placement.workers:
         tasks = dict.fromkeys(str(job.about["task"]) for job in worker.jobs if job.kind in _OF_RUNS)
         others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in _OF_RUNS)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunescope.analysis.tables.rankings import Entry, Pair, Ranking, Rankings
+from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.stats.estimate import Estimate
 
@@ -17,7 +18,7 @@ def compare_summary(found: Rankings) -> RenderableType:
     parts: list[RenderableType] = []
     for ranking in found.rankings:
         parts.append(Text(inert(_title(ranking)), style="bold"))
-        parts.append(_table(ranking, found.reference))
+        parts.append(Blocks(_table(ranking, found.reference), num_keys=3 if found.reference is None else 2))
         parts.extend(Text(inert(line)) for line in _verdicts(ranking, found))
     missing = [
         (f"{ranking.task} {entry.method}".strip(), entry.score.reason)

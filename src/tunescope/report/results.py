@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunescope.analysis.collect import ResultRow
+from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
 from tunescope.study.spec import StudySpec
@@ -31,12 +32,18 @@ def result_summary(rows: Sequence[ResultRow], study: StudySpec | None = None) ->
     for model in models:
         num_seeds = len({row.seed for row in rows if row.kind == "run" and row.base_model == model})
         spread = f"mean ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else "one seed"
-        parts.append(Text(inert(f"{model}: {spread}, in percent unless said"), style="bold"))
-        parts.append(_model_table(model, rows))
+        parts.append(Text(inert(f"{model}: {spread}, {_unit(rows)}"), style="bold"))
+        parts.append(Blocks(_model_table(model, rows), num_keys=2))
     parts.extend(_notes(rows))
     if study is not None:
         parts.extend(Text(inert(line), style="dim") for line in [*_expectations(rows, study), *study_notes(study)])
     return Group(*parts)
+
+
+def _unit(rows: Sequence[ResultRow]) -> str:
+    """What the numbers are in."""
+    errors = sorted({row.metric for row in rows if not is_share(row.metric)})
+    return f"in percent, {' and '.join(errors)} in the scores' own unit" if errors else "in percent unless said"
 
 
 def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
@@ -45,9 +52,9 @@ def _model_table(model: str | None, rows: Sequence[ResultRow]) -> Table:
     methods = list(dict.fromkeys(row.method for row in runs))
     guesses = [name for name in ("majority", "random", "zero_shot") if any(row.method == name for row in baselines)]
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("task", no_wrap=True)
-    table.add_column("score", no_wrap=True)
-    table.add_column("rows", justify="right")
+    table.add_column("task")
+    table.add_column("score")
+    table.add_column("rows", justify="right", no_wrap=True)
     for name in methods:
         table.add_column(name, justify="right", no_wrap=True, style="bold")
     for name in guesses:
@@ -91,26 +98,28 @@ def is_share(metric: str) -> bool:
 
 
 def _shown(value: float, metric: str) -> str:
-    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.4g}"
+    return f"{round(100 * value, 1) + 0.0:.1f}" if is_share(metric) else f"{value:.4g}"  # + 0.0: no "-0.0"
 
 
 def _notes(rows: Sequence[ResultRow]) -> list[Text]:
     """Failures, flags, truncation and sources, once each."""
     notes: dict[str, None] = {}
+    flagged: dict[str, dict[str, None]] = {}
     for row in rows:
         name = f"{row.task} {row.method}" + (f" seed {row.seed}" if row.seed is not None else "")
         if row.state == "failed":
             notes[f"failed: {name}: {row.reason}"] = None
         elif row.state == "done" and row.kind == "run" and row.value is None:
             notes[f"no {row.metric}: {name}: {row.reason}"] = None
-        if row.flags:
-            notes[f"flag: {name}: {row.flags}"] = None
+        for flag in row.flags.split("; ") if row.flags else ():
+            flagged.setdefault(flag, {})[name] = None
         if row.truncated_share:
             notes[
                 f"truncated: {row.task} ({_short(row.base_model)}): {row.truncated_share:.1%} of the scored examples lost text"
             ] = None
         if row.method == "reference" and row.value is not None:
             notes[f"published: {row.task} {row.metric} {_shown(row.value, row.metric)}: {row.reason}"] = None
+    notes |= {f"flag: {', '.join(names)}: {flag}": None for flag, names in flagged.items()}
     return [
         Text(inert(note), style="red" if note.startswith("failed") else "yellow" if note.startswith("flag") else "dim")
         for note in notes

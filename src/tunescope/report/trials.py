@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tunescope.analysis.sweeps import SweepSummary
 from tunescope.analysis.trials import TrialRow
+from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.report.results import is_share
 
@@ -32,7 +33,7 @@ def trial_summary(rows: Sequence[TrialRow], sweeps: Sequence[SweepSummary]) -> R
     for summary in sweeps:
         own = [row for row in rows if (row.base_model, row.task, row.method) == summary.place]
         parts.append(Text(inert(summary.title), style="bold"))
-        parts.append(_table(own))
+        parts.append(Blocks(_table(own), num_keys=1))
         parts.extend(_lines(summary))
         failures = dict.fromkeys(f"trial {row.trial} failed: {row.reason}" for row in own if row.state == "failed")
         parts.extend(Text(inert(told), style="red") for told in failures)

@@ -32,7 +32,7 @@ def advice(
     num_known = sum(trial.state != "failed" for trial in before_last)
     if settings.sampler in ("tpe", "cmaes") and num_known < settings.num_startup_trials:
         told.append(
-            f"all {len(trials)} trials were random: {settings.sampler} learns from results after "
+            f"no trial was chosen in the light of others: {settings.sampler} learns from results after "
             f"num_startup_trials ({settings.num_startup_trials}) in earlier waves of {settings.wave_size}. "
             "Give more trials, or say sampler: random"
         )

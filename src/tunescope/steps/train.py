@@ -23,6 +23,7 @@ from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.models.counts import count_parameters
 from tunescope.models.network import Network
 from tunescope.models.saving import save_tuned
+from tunescope.models.tokenizer import MAX_UNKNOWN
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, training_data
@@ -154,7 +155,7 @@ def tune(
         "padding_share": trained.padding_share,
         "resumed_from": trained.resumed_from,
         "weights_sha256": weights_sha256(model),
-        "flags": list(trained.flags),
+        "flags": [*trained.flags, *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id))],
     }
     return Tuning(model=model, trained=trained, facts=facts)
 
@@ -219,6 +220,12 @@ def selection_score(
     sign = 1.0 if SCORES[task.primary_metric].higher_is_better else -1.0
     note = f"on the selection rows, {scores.note}" if scores.note else ""
     return SelectionScore(value=sign * value, note=note, details=details)
+
+
+def _unknown(share: float) -> list[str]:
+    """The flag of a run on text that its tokenizer mostly does not know."""
+    told = f"{share:.0%} of the train tokens are unknown to the tokenizer: is it the model's own, and the text its language?"
+    return [told] if share > MAX_UNKNOWN else []
 
 
 def with_selected(config: TrainConfig, inputs: Mapping[str, Path]) -> TrainConfig:

@@ -96,6 +96,14 @@ def _make(root: Path) -> None:
             raise StoreError(
                 f"the store {root} cannot be made: a part of the path is a file. Name another with --store."
             ) from error
+        except FileExistsError as error:
+            raise StoreError(
+                f"the store {root} cannot be made: it is a link to what is not there. Remove it, or name another with --store."
+            ) from error
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"the store {root} cannot be made: the file system refuses new folders there. Name another with --store."
+            ) from error
         write_json(root / STORE_FILE, {"format": STORE_FORMAT})
         sync_folder(root.parent)
 

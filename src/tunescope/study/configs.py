@@ -27,6 +27,8 @@ class _OnTask(StepConfig):
     def identity(self) -> dict[str, Any]:
         said = self.model_dump(mode="json")
         said["task"]["name"] = "task"
+        # It refuses broken files and changes no row: as if it were never set.
+        said["task"]["max_characters"] = type(self.task).model_fields["max_characters"].default
         files = said["task"]["dataset"]["files"]
         if files is not None:  # the ending says how the bytes are read
             said["task"]["dataset"]["files"] = {split: PurePath(file).suffix for split, file in files.items()}

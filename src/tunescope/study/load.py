@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tunescope.errors import StudyError, did_you_mean
 from tunescope.methods import METHODS
 from tunescope.search.space import Choice, typical
 from tunescope.study.hypothesis import unknown_measure
 from tunescope.study.mentions import check_mentions
+from tunescope.study.parts import check_doubles, check_task
 from tunescope.study.problems import checked, join, shown, unknown_field
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import MethodEntry, StudySpec
 from tunescope.study.swept import NOT_SWEPT, check_budgets, take_sweeps
 from tunescope.study.yaml_text import parse_yaml
 from tunescope.tasks.registry import catalogue_entry, known_tasks
-from tunescope.tasks.scores import SCORES
 from tunescope.tasks.spec import TaskSpec
 
 _MAX_STUDY_BYTES = 5_000_000
@@ -45,6 +47,8 @@ def read_study_text(path: Path) -> str:
         StudyError: If there is no such file, or it is not a text in UTF-8.
     """
     try:
+        if not path.is_file() and not path.is_dir() and path.exists():
+            raise StudyError([f"{path}: is a pipe or device; give the study's YAML file."])
         if path.stat().st_size > _MAX_STUDY_BYTES:
             raise StudyError(
                 [f"{path}: larger than {_MAX_STUDY_BYTES:,} bytes; a study is a short text. Is it the right file?"]
@@ -58,6 +62,22 @@ def read_study_text(path: Path) -> str:
         raise StudyError([f"{path}: not UTF-8 at byte {error.start}. Save the file as UTF-8."]) from error
     except OSError as error:
         raise StudyError([f"{path}: cannot be read: {error.strerror}."]) from error
+
+
+def study_text_as_run(path: Path, changes: Sequence[str]) -> str:
+    """The text of a study file; where `--set` changed it, the changes are applied and named in front.
+
+    Raises:
+        StudyError: As `load_study`.
+    """
+    text = read_study_text(path)
+    if not changes:
+        return text
+    raw = parse_yaml(text, str(path))
+    for change in changes:
+        _apply(raw, change)
+    named = "".join(f"#   --set {' '.join(change.split())}\n" for change in changes)
+    return f"# As run, with these changes applied:\n{named}" + yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
 
 
 def parse_study(text: str, where: str, changes: Sequence[str] = ()) -> StudySpec:
@@ -89,6 +109,7 @@ def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
         values["base_models"] = [
             {"name": entry} if isinstance(entry, str) else entry for entry in values["base_models"]
         ]
+    check_doubles(values, problems)
     tasks = _tasks(values.get("tasks"), problems) if "tasks" in values else None
     methods = _methods(values.get("methods"), problems) if "methods" in values else None
     for key, entries in (("tasks", tasks), ("methods", methods)):
@@ -100,9 +121,8 @@ def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
     found: list[str] = []
     study: StudySpec | None = checked(StudySpec, values, "", found)
     problems.extend(problem for problem in found if not any(problem.startswith(f"{key} is missing") for key in wrong))
-    if study is None or problems:
-        return None
-    _cross_checks(study, problems)
+    if study is not None:
+        _cross_checks(study, problems)
     return study
 
 
@@ -117,6 +137,7 @@ def _tasks(raw: Any, problems: list[str]) -> list[Any] | None:
         filled = _task(entry, at, problems)
         task = None if filled is None else checked(TaskSpec, filled, at, problems)
         if task is not None:
+            check_task(task, problems)
             tasks.append(task)
     return tasks if len(tasks) == len(raw) else None
 
@@ -208,28 +229,6 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
     tasks = [task.name for task in study.tasks]
     methods = [entry.name for entry in study.methods]
     models = [model.name for model in study.base_models]
-    named: dict[str, list[str]] = {"tasks": tasks, "base_models": models, "seeds": [str(seed) for seed in study.seeds]}
-    for what, names in named.items():
-        for double in sorted({name for name in names if names.count(name) > 1}):
-            problems.append(f"{what} names {double} twice. Each result needs a name of its own: drop one, or rename it")
-    for task in study.tasks:
-        files = {} if task.dataset.files is None else task.dataset.files
-        for split in (task.train_split, task.report_split):
-            if task.dataset.hub is None and split not in files:
-                problems.append(
-                    f"tasks.{task.name}.dataset.files has no file for split '{split}'. {did_you_mean(split, files)}"
-                )
-        for metric in task.metrics:
-            score = SCORES.get(metric)
-            if score is None or task.kind not in score.kinds:
-                fitting = [name for name, candidate in SCORES.items() if task.kind in candidate.kinds]
-                problems.append(
-                    f"tasks.{task.name}.metrics: no score '{metric}' for {task.kind}. {did_you_mean(metric, fitting)}"
-                )
-        if task.kind == "classification" and "f1" in task.metrics and len(task.labels) != 2:
-            problems.append(
-                f"tasks.{task.name}.metrics: f1 is for two labels, the task has {len(task.labels)}. Use macro_f1"
-            )
     swept = {entry.name: set(entry.sweep) for entry in study.methods}
     for index, override in enumerate(study.overrides):
         at = join("overrides", index)

@@ -23,9 +23,8 @@ def checked(kind: type[M] | Any, value: Any, at: str, problems: list[str]) -> M 
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         complaints = error.errors()
-        for complaint in complaints:
-            if not _is_echo(complaint, complaints):
-                problems.append(_in_words(kind, complaint, at))
+        told = [_in_words(kind, one, at) for one in complaints if not _is_echo(one, complaints)]
+        problems.extend(_joined(told))
         return None
 
 
@@ -46,6 +45,22 @@ def shown(value: Any) -> str:
 def unknown_field(place: str, word: str, owner: str, fields: Sequence[str]) -> str:
     """The message for a key that is no field."""
     return f"{place} is not a field of {owner}. {did_you_mean(word, fields).replace('Known:', 'Fields:')}"
+
+
+def _joined(told: Sequence[str]) -> list[str]:
+    """Complaints with those on one value that may be of several kinds made one: 'must be A, or B, got ...'."""
+    joined: dict[str, str] = {}
+    for line in told:
+        place, verb, rest = line.partition(" must be ")
+        expected, _, found = rest.partition(", got ")
+        key = place if verb and found else line
+        earlier = joined.get(key)
+        if earlier is None or key == line:
+            joined[key] = line
+        else:
+            first, _, got = earlier.partition(", got ")
+            joined[key] = f"{first}, or {expected}, got {got}"
+    return list(joined.values())
 
 
 def _is_echo(complaint: ErrorDetails, complaints: Sequence[ErrorDetails]) -> bool:
@@ -126,6 +141,8 @@ def _walk(kind: Any, location: Sequence[str | int]) -> tuple[type[BaseModel] | N
             continue
         if models and not holders and not last:
             continue  # the name of a union's member
+        if last and not holders and "[" in part:
+            continue  # a union's member that is no model: tuple[str, ...], literal['all-linear']
         path.append(part)
         owner = holders[0] if holders else (models[0] if models else owner)
         current = [holder.model_fields[part].annotation for holder in holders] or current

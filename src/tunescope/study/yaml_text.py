@@ -9,6 +9,8 @@ import yaml
 
 from tunescope.errors import StudyError
 
+_MAX_VALUES = 1_000_000
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2 and without duplicate keys."""
@@ -56,10 +58,10 @@ def parse_yaml(text: str, where: str) -> Any:
     """The value of a YAML text.
 
     Raises:
-        StudyError: If it is not YAML, or a key stands twice; names the line.
+        StudyError: If it is not YAML, a key stands twice, or aliases make far too much of it; names the line.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -70,3 +72,19 @@ def parse_yaml(text: str, where: str) -> Any:
         raise StudyError([f"{where}: not YAML: {error}"]) from error
     except (RecursionError, ValueError) as error:
         raise StudyError([f"{where}: a value cannot be read: {error}"]) from error
+    if (num_values := _num_values(value, {})) > _MAX_VALUES:
+        raise StudyError(
+            [f"{where}: its aliases (*name) unfold into {num_values:.1g} values, {_MAX_VALUES:,} at most are read"]
+        )
+    return value
+
+
+def _num_values(value: Any, known: dict[int, int]) -> int:
+    """Values in a tree, those under an alias as often as it stands; each is looked at once."""
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1 + sum(
+            _num_values(one, known) for one in (value.values() if isinstance(value, dict) else value)
+        )
+    return known[id(value)]

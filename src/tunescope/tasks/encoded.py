@@ -67,3 +67,8 @@ class Encoded:
     def lengths(self) -> np.ndarray:
         """(r,) int64, tokens of each row."""
         return np.array([len(row) for row in self.input_ids], dtype=np.int64)
+
+    def share_of(self, token_id: int | None) -> float:
+        """Share of all tokens that are this one, 0 to 1; 0 where there is no such token."""
+        num_tokens = int(self.lengths.sum())
+        return 0.0 if token_id is None else sum(list(row).count(token_id) for row in self.input_ids) / num_tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -98,6 +99,9 @@ def _labels(task: Classification, table: pa.Table, split: str) -> np.ndarray:
     known: dict[tuple[type, Any], int] = {}
     ids: list[int] = []
     for row, value in enumerate(table.column(task.label).to_pylist()):
+        if isinstance(value, list | dict):
+            _refuse_label(task, split, row, value)
+        value = float(value) if isinstance(value, Decimal) else value
         key = (type(value), value)
         if key not in known:
             label = _label_id(value, task.labels)
@@ -150,7 +154,7 @@ def _refuse_label(task: Classification, split: str, row: int, value: object) -> 
 def _scores(task: Regression, table: pa.Table, split: str) -> np.ndarray:
     scores: list[float] = []
     for row, value in enumerate(table.column(task.score).to_pylist()):
-        number = _number(value) if isinstance(value, str) else value
+        number = _number(value) if isinstance(value, str) else float(value) if isinstance(value, Decimal) else value
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
             _refuse(
                 task, split, row, task.score, "a finite number", _shown(value), "Fill in the score or drop the row."
@@ -186,6 +190,16 @@ def _answers(task: QuestionAnswering, table: pa.Table, split: str, contexts: Seq
                 "In a flat file give one answer a row and name its columns as answer_text and answer_start.",
             )
         texts, starts = value["text"] or [], value["answer_start"] or []
+        if not isinstance(texts, list) or not isinstance(starts, list):
+            _refuse(
+                task,
+                split,
+                row,
+                task.answers,
+                "lists, {text: [...], answer_start: [...]}",
+                _shown(value),
+                "Put one answer in brackets too.",
+            )
         found.append(_checked(task, split, row, task.answers, contexts[row], texts, starts))
     return tuple(found)
 
@@ -238,7 +252,7 @@ def _ids(task: QuestionAnswering, table: pa.Table, split: str, column: str) -> t
 
 def _number(word: str) -> float | None:
     try:
-        return float(word)
+        return None if "_" in word else float(word)  # Python reads 1_0 as ten
     except ValueError:
         return None
 

@@ -94,13 +94,25 @@ class _Task(Frozen):
             raise ValueError(f"train_split and report_split are both '{self.train_split}'; they must differ")
         return self
 
+    @model_validator(mode="after")
+    def _counts_no_score_twice(self) -> Self:
+        if len(set(self.metrics)) != len(self.metrics):
+            raise ValueError(f"metrics must differ from each other, got {list(self.metrics)}")
+        return self
+
     @property
     def primary_metric(self) -> str:
         return self.metrics[0]
 
 
 def _fields_of(template: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    names = set()
+    for _, name, style, conversion in string.Formatter().parse(template):
+        if style or conversion:
+            raise ValueError(f"in '{{{name}}}' stands more than a column's name")
+        if name is not None:
+            names.add(name)
+    return names
 
 
 class _TextTask(_Task):

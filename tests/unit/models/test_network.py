@@ -122,7 +122,7 @@ def test_a_pooler_counts_only_where_it_is_used(tmp_path: Path) -> None:
     tiny_bert(tmp_path / "whole")
     folder = tiny_bert(tmp_path / "bare")
     BertForMaskedLM(BertConfig.from_pretrained(folder)).save_pretrained(folder)
-    with pytest.raises(ModelError, match=r"2 of 39 .*pooler.dense.bias.*take a checkpoint that kept it"):
+    with pytest.raises(ModelError, match=r"no pooler .*pooler.dense.bias.*take a checkpoint that kept it"):
         tiny_network(folder)
     assert tiny_network(folder, task_kind="question_answering").head_names == ("qa_outputs.weight", "qa_outputs.bias")
 

@@ -45,6 +45,22 @@ def test_no_tokenizer(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
+    with pytest.raises(ModelError, match=r"base_model m: its folder has no tokenizer \(none of tokenizer\.json, "):
+        load_tokenizer(BaseModelSpec(name="m"), folder)
+
+
+def test_none_is_made_up_for_an_encoder_either(tmp_path: Path) -> None:
+    """transformers 5 builds a BERT tokenizer that knows no word where there are no files."""
+    folder = tiny_bert(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(ModelError, match=r"base_model m: its folder has no tokenizer"):
+        load_tokenizer(BaseModelSpec(name="m"), folder)
+
+
+def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = tiny_llama(tmp_path)
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match=r"base_model m: no tokenizer can be read"):
         load_tokenizer(BaseModelSpec(name="m"), folder)
 

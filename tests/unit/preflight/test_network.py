@@ -79,6 +79,7 @@ def test_the_golden_ids_are_shown(folder):
         ({"drawn": ()}, "two seeds gave the same head"),
         ({"model_pad_id": 77}, "the model with 77"),
         ({"golden_ids_again": (5,)}, "two loads of the tokenizer give other ids"),
+        ({"unknown_share": 0.8}, "80% of the tokens of 3 real rows are unknown to the tokenizer: is it the"),
         ({"padding_difference": 3e-3, "largest_logit": 5.0}, "differ by at most 3.0e-03 (allowed 5.0e-04)"),
     ],
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tunescope.cost.architecture import read_architecture
+from tunescope.cost.devices import this_machine
 from tunescope.report.plan import gib, plan_summary, time_shown
 from tunescope.report.results import render
+from tunescope.study.estimate import estimate
 from tunescope.study.load import parse_study
 from tunescope.study.placement import place
 from tunescope.study.plan import make_plan
@@ -19,11 +22,22 @@ seeds: [1]
 trackers: {wandb: {project: "[blink]p"}}
 """
 
+_LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 172,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 512,
+}
 
-def _shown(text=_TEXT, **more):
+
+def _shown(text=_TEXT, width=200, **more):
     study = parse_study(text, "t")
     plan = make_plan(study, {model.name: True for model in study.base_models})
-    return render(plan_summary(plan, place(plan, 2), device="cpu", **more), width=200)
+    return render(plan_summary(plan, place(plan, 2), device="cpu", **more), width=width)
 
 
 def test_every_job_is_listed_and_nothing_in_a_name_acts():
@@ -42,6 +56,20 @@ def test_many_jobs_are_shown_in_groups_unless_asked():
     assert "jobs in groups; --jobs lists every one" in grouped
     assert "seed17" not in grouped
     assert "seed17" in _shown(many, every_job=True)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("many", [False, True])
+def test_no_digit_is_cut_on_a_narrow_terminal(width, many):
+    known = _TEXT.replace("[rte]", "[demo_sentiment]").replace('org/one, "org/[red]two"', "tunescope/demo-llama")
+    study = parse_study(known.replace("[1]", str(list(range(50)))) if many else known, "t")
+    models = {"tunescope/demo-llama": True}
+    found = {name: read_architecture(_LLAMA) for name in models}
+    plan = estimate(make_plan(study, models), found, this_machine(use_gpu=False))
+    shown = render(plan_summary(plan, place(plan, 2), device="cpu"), width=width)
+    assert "…" not in shown
+    assert shown.count(gib(plan.runs[0].train.resources.memory_gib)) >= 1
+    assert max(len(line) for line in shown.splitlines()) <= width
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_line_holds_mean_spread_rows_and_the_reference_columns():
 
 def test_one_seed_has_no_spread_and_errors_are_no_percent():
     shown = _shown(_row(value=0.5), _row(metric="rmse", value=1.23456))
-    assert "org/m: one seed, in percent unless said" in shown
+    assert "org/m: one seed, in percent, rmse in the scores' own unit" in shown
     assert "rte accuracy 277 50.0" in " ".join(shown.split())
     assert "rte rmse 277 1.235" in " ".join(shown.split())
 
@@ -102,6 +102,34 @@ def test_flags_truncation_and_sources_stand_below_once_each():
     assert shown.count("flag: rte lora seed 1: every one is no") == 1
     assert shown.count("truncated: rte (m): 12.5% of the scored examples lost text") == 1
     assert shown.count("published: rte accuracy 70.4: A. Nobody, 1999") == 1
+
+
+def test_a_flag_that_runs_share_is_told_once_with_all_of_them():
+    shown = _shown(_row(flags="odd; seen"), _row(seed=2, flags="seen"), _row(method="full", flags="seen"))
+    assert "flag: rte lora seed 1: odd\n" in shown
+    assert "flag: rte lora seed 1, rte lora seed 2, rte full seed 1: seen\n" in shown
+
+
+def test_no_score_is_a_negative_zero():
+    shown = _shown(_row(), _baseline("random", -1e-17))
+    assert _line(shown, "rte")[-1] == "0.0"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_no_digit_is_cut_on_a_narrow_terminal(width):
+    names = ["full", "lora", "dora", "rslora", "head_only", "ia3"]
+    rows = [
+        _row(method=name, seed=seed, value=0.4 + place / 10 + seed / 30)
+        for place, name in enumerate(names)
+        for seed in (1, 2)
+    ]
+    shown = render(result_summary([*rows, _baseline("majority", 0.527), _baseline("zero_shot", 0.653)]), width=width)
+    assert "…" not in shown
+    for place in range(6):
+        assert f"{100 * (0.4 + place / 10 + 0.05):.1f} ± 2.4" in shown
+    assert "52.7" in shown
+    assert "65.3" in shown
+    assert "277" in shown
 
 
 def test_an_undefined_score_says_why():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_files_that_are_not_ours_are_no_artifacts(tmp_path):
         (tmp_path / path).write_text("x")
     layout.artifact("train", "0" * 16).mkdir()
     assert layout.artifact_keys() == layout.known_keys() == [("train", "0" * 16)]
+
+
+def test_a_link_to_nothing_and_a_place_where_nothing_can_be_made(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(StoreError, match="cannot be made: it is a link to what is not there"):
+        open_layout(tmp_path / "link", create=True)
+    with pytest.raises(StoreError, match="cannot be made: the file system refuses new folders there"):
+        open_layout(Path("/proc/x/y"), create=True)

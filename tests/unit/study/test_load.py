@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tunescope.errors import StudyError
 from tunescope.search.space import Choice, grid
-from tunescope.study.load import load_study, parse_study
+from tunescope.study.load import load_study, parse_study, study_text_as_run
 from tunescope.study.spec import StudySpec
 
 GOOD = """
@@ -142,8 +144,66 @@ def test_a_mistake_has_one_clear_message(change: str, message: str) -> None:
 
 def test_all_mistakes_come_together() -> None:
     found = problems("seeds=[1, 1]", "training.epocs=1", "methods.lora.rnk=1", "tasks.0.max_lenght=3", "colour=red")
-    assert len(found) == 4
+    assert len(found) == 5
+    assert any("seeds names 1 twice" in problem for problem in found)
     assert any("colour is not a field of StudySpec" in problem for problem in found)
+
+
+def test_a_wrong_method_hides_no_wrong_metric_nor_a_double() -> None:
+    text = GOOD.replace("[mrpc, rte]", "[mrpc, mrpc, {name: rte, metrics: [acuracy]}]")
+    found = problems("methods.lora.rnk=3", "seeds=[1, 1]", text=text)
+    assert len(found) == 4
+    for told in ("methods.lora.rnk is", "seeds names 1 twice", "tasks names mrpc twice", "no score 'acuracy'"):
+        assert sum(told in problem for problem in found) == 1
+
+
+def test_a_score_that_stands_twice_would_invent_a_spread() -> None:
+    (told,) = problems(text=GOOD.replace("[mrpc, rte]", "[{name: mrpc, metrics: [accuracy, accuracy]}]"))
+    assert "tasks[0]: metrics must differ from each other, got ['accuracy', 'accuracy']" in told
+
+
+@pytest.mark.parametrize("field", ["{sentence1!r}", "{sentence1:>10}", "{sentence1:}{sentence1!s}"])
+def test_a_prompt_holds_names_of_columns_and_no_formats(field: str) -> None:
+    prompt = f"prompt: '{field} {{sentence2}}'"
+    (told,) = problems(text=GOOD.replace("[mrpc, rte]", f"[{{name: mrpc, {prompt}}}]"))
+    assert "prompt is not a template: in '{sentence1}' stands more than a column's name" in told
+
+
+def test_a_method_is_not_called_like_a_baseline() -> None:
+    (told,) = problems("methods={random: {type: lora}, full: {}}")
+    assert "methods.random bears the name of a baseline" in told
+
+
+def test_what_may_be_a_list_or_a_word_is_told_in_one_line() -> None:
+    (told,) = problems("methods.lora.target_modules=q_proj")
+    assert told == (
+        "study.yaml: methods.lora.target_modules must be a list (`[a, b]` or `- a` lines), or 'all-linear', got the text 'q_proj'"
+    )
+
+
+def test_aliases_that_unfold_without_end() -> None:
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    began = time.monotonic()
+    (told,) = problems(text=GOOD + "\n".join(lines))
+    assert "study.yaml: its aliases (*name) unfold into 1e+10 values, 1,000,000 at most are read" in told
+    assert time.monotonic() - began < 5.0
+
+
+def test_the_text_as_run_holds_the_changes_and_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    assert study_text_as_run(path, ()) == GOOD
+    changes = ("training.learning_rate=1e-5", "methods={lora: {rank: 4}}", "tasks.rte.label_words=[no, yes]")
+    text = study_text_as_run(path, changes)
+    assert all(f"#   --set {change}\n" in text for change in changes)
+    assert parse_study(text, "again") == load_study(path, changes)
+
+
+def test_a_pipe_is_no_study(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.yaml")
+    with pytest.raises(StudyError, match="is a pipe or device; give the study's YAML file"):
+        load_study(tmp_path / "study.yaml")
 
 
 def test_an_override_that_would_undo_a_sweep() -> None:

@@ -77,6 +77,10 @@ def test_what_does_not_bear_on_a_result_changes_no_run(change: str) -> None:
     assert [run.evaluate.id for run in before.runs] == [run.evaluate.id for run in after.runs]
 
 
+def test_a_limit_that_only_refuses_broken_files_changes_no_job() -> None:
+    assert changed_labels("tasks.mrpc.max_characters=60000") == set()
+
+
 def test_a_setting_changes_exactly_the_jobs_below_it() -> None:
     assert changed_labels("methods.lora.rank=16") == {
         f"{task}-lora-seed{seed}{end}" for task in ("mrpc", "rte") for seed in (1, 2) for end in ("", "-evaluate")

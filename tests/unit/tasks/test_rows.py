@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def test_text_examples_have_row_numbers_for_ids_and_columns_in_reading_order() -
         ["different", "same", "same"],
         ["different", "same", " 1.0 "],
         ["False", "true", "True"],
+        [Decimal(0), Decimal(1), Decimal("1.0")],
     ],
 )
 def test_labels_are_names_or_ids_however_written(labels: list[Any]) -> None:
@@ -82,7 +84,7 @@ def test_a_name_goes_before_an_id(stars: list[Any]) -> None:
     assert read_examples(task, pa.table({"text": list("abc"), "label": stars}), "train").numbers.tolist() == [0, 2, 1]
 
 
-@pytest.mark.parametrize("scores", [[1.5, -2.0], ["1.5", "-2"], [1.5, -2]])
+@pytest.mark.parametrize("scores", [[1.5, -2.0], ["1.5", "-2"], [1.5, -2], [Decimal("1.5"), Decimal("-2.0")]])
 def test_scores_are_numbers_however_written(scores: list[Any]) -> None:
     examples = read_examples(STARS, pa.table({"text": ["a", "b"], "stars": scores}), "train")
 
@@ -216,6 +218,14 @@ BROKEN: dict[str, tuple[TaskSpec, pa.Table, str]] = {
         QUIZ,
         quiz([ROME, NONE], id=["q", "q"]),
         "row 1 .* an id of its own, found 'q' again. Row 0 has it too",
+    ),
+    "a list for a label": (PAIRS, pairs([[1], [0]]), f"row 0 .* {LABELS} unknown label \\[1\\]"),
+    "a map for a label": (PAIRS, pairs([{"a": 1}, {"a": 0}]), f"row 0 .* {LABELS} unknown label {{'a': 1}}"),
+    "a label as Python writes numbers": (PAIRS, pairs(["0_0", "1"]), f"row 0 .* {LABELS} unknown label '0_0'"),
+    "one answer without brackets": (
+        QUIZ,
+        quiz([{"text": "Rome", "answer_start": 13}]),
+        "row 0 .* expected lists, {text: \\[...\\], answer_start: \\[...\\]}, found .*Put one answer in brackets too",
     ),
     "null id": (QUIZ, quiz([ROME, NONE], id=["q", None]), "row 1 .* expected an id, found null. Set 'id: null'"),
 }

@@ -1,0 +1,114 @@
+"""A sweep killed with SIGKILL at any moment, and run again, has the same trials and the same winner."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tiny import tiny_llama
+
+_ANIMALS, _DEEDS = ("cat", "dog", "bird"), ("sat", "ran", "flew")
+_KINDS = ("propose", "trial", "select")
+_COMMAND = "import sys; from tunescope.cli import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A study with two short sweeps, its data and its model; and what it comes to when nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("sweep")
+    sentences = [
+        (f"the {word} {one} {deed} on the mat . a {other} {second}", "yes" if word == "good" else "no")
+        for one, other, deed, second in itertools.product(_ANIMALS, _ANIMALS, _DEEDS, _DEEDS)
+        for word in ("good", "bad")
+    ]
+    for split, rows in (("train", sentences[:40]), ("dev", sentences[40:52])):
+        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+    tiny_llama(folder / "model", num_hidden_layers=1)
+    rate = {"sweep": {"log_uniform": [1e-4, 1e-1], "default": 1e-3}}
+    study = {
+        "name": "crash",
+        "base_model": "./model",
+        "tasks": [
+            {
+                "name": "good",
+                "kind": "classification",
+                "dataset": {"files": {"train": "train.csv", "validation": "dev.csv"}},
+                "text": "text",
+                "labels": ["no", "yes"],
+                "metrics": ["accuracy"],
+                "max_length": 40,
+                "selection_share": 0.3,
+            }
+        ],
+        "methods": {"full": {"learning_rate": rate}, "lora": {"learning_rate": rate, "rank": {"sweep": [2, 4]}}},
+        "seeds": [1],
+        "baselines": [],
+        "training": {"batch_size": 8, "steps": 6, "evaluate_every": 1},
+        "sweep": {
+            "num_trials": 6,
+            "wave_size": 2,
+            "num_startup_trials": 2,
+            "pruner": {"name": "median", "num_startup_trials": 1},
+        },
+        "compute": {"device": "cpu", "num_threads": 1, "checkpoint_every_s": 0},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+    began = time.monotonic()
+    assert _start(folder, folder / "whole").wait() == 0
+    return folder, time.monotonic() - began
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
+def test_killed_at_random_moments_and_run_again(world, tmp_path, seed):
+    folder, whole_s = world
+    chance = random.Random(seed)
+    kills = 0
+    for _ in range(4):
+        process = _start(folder, tmp_path / "store")
+        try:
+            process.wait(timeout=chance.uniform(0.3, 1.0) * whole_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills, "no kill reached the run: each waited for longer than it takes"
+    assert _start(folder, tmp_path / "store").wait() == 0
+    expected, found = _told(folder / "whole"), _told(tmp_path / "store")
+    assert found == expected
+    assert not [path for path in (tmp_path / "store" / "work").glob("*") if not path.name.startswith(".")]
+
+
+def _start(folder: Path, store: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, "run", str(folder / "study.yaml"), "--store", str(store)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def _told(store: Path) -> dict[str, str]:
+    """Every proposal, trial and choice, byte for byte, and the weights that the winners were trained to."""
+    names = {"propose": "proposals.json", "trial": "trial.json", "select": "selected.json"}
+    told = {
+        f"{kind}/{path.parent.name}": path.read_text(encoding="utf-8")
+        for kind in _KINDS
+        for path in store.glob(f"artifacts/{kind}/*/{names[kind]}")
+    }
+    for path in store.glob("artifacts/train/*/record.json"):
+        told[f"train/{path.parent.name}"] = json.loads(path.read_text())["facts"]["weights_sha256"]
+    assert len(told) == 2 * (3 + 6 + 1 + 1)
+    return told
