@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunescope.cost.predict import WORKER_START_S
 from tunescope.errors import StudyError
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan
@@ -22,7 +23,7 @@ class WorkerLoad:
     """Counted from 1."""
     jobs: tuple[Job, ...]
     predicted_s: float | None
-    """None where the time of one of its jobs is not known."""
+    """Its jobs, and its own start; None where the time of one of its jobs is not known."""
     memory_gib: float | None
     """Peak: of its largest job; None where one is not known."""
     disk_gib: float | None
@@ -210,7 +211,7 @@ def _load(number: int, jobs: Sequence[Job]) -> WorkerLoad:
     return WorkerLoad(
         number=number,
         jobs=tuple(jobs),
-        predicted_s=_sum([job.resources.predicted_s for job in jobs]),
+        predicted_s=_sum([WORKER_START_S if jobs else 0.0, *(job.resources.predicted_s for job in jobs)]),
         memory_gib=max(known_memory, default=0.0) if len(known_memory) == len(memory) else None,
         disk_gib=_sum([job.resources.disk_gib for job in jobs]),
     )

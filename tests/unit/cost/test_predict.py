@@ -5,6 +5,7 @@ import pytest
 from tunescope.cost.architecture import KNOWN
 from tunescope.cost.devices import DEVICES
 from tunescope.cost.predict import (
+    WORKER_START_S,
     Prediction,
     Rows,
     predict_baseline,
@@ -88,3 +89,10 @@ def test_representations_are_kept_for_every_layer_and_pooling() -> None:
 
 def test_counting_labels_is_cheap() -> None:
     assert predict_baseline(ROWS).seconds < 10.0
+
+
+def test_a_job_pays_for_no_imports_and_a_worker_pays_once() -> None:
+    """83 warm jobs of the demo took 158 s in all, of which half a minute was no training and no scoring."""
+    nothing = Rows(num=0, mean_tokens=1.0, longest=1)
+    assert 83 * predict_baseline(nothing).seconds < 60.0
+    assert WORKER_START_S > 2 * predict_baseline(nothing).seconds

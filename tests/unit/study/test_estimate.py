@@ -171,7 +171,7 @@ def test_zero_shot_reads_the_rows_once_for_each_label_word() -> None:
     two = _one(_estimated(_study(_task())), "mrpc-zero_shot")
     four = _one(_estimated(_study(_task(labels=tuple("abcd"), label_words=tuple("abcd")))), "mrpc-zero_shot")
     scored = _one(_estimated(_study(_task())), "mrpc-full-seed1-evaluate")
-    assert four[0] - two[0] > scored[0] - 15.0 > 0.0
+    assert four[0] - two[0] > scored[0] - 7.5 > 0.0
     assert two[1] > scored[1] + 1.0, "logits over the vocabulary"
 
 
