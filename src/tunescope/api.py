@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from tunescope.analysis import hypotheses
 from tunescope.analysis.collect import ResultRow, State, as_table, collect, state_of
+from tunescope.analysis.drift import DriftResult, LayerDrift, collect_drift, collect_layers
 from tunescope.analysis.hypotheses import Compared
 from tunescope.analysis.optuna_storage import write_optuna_storage
 from tunescope.analysis.second_opinion import SecondOpinion, second_opinions
@@ -27,6 +30,7 @@ from tunescope.steps.context import StepContext
 from tunescope.steps.device import chosen_device, chosen_threads
 from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
+from tunescope.study.drift import DriftSettings, Pooling
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
 from tunescope.study.known import architectures, decoders, expected_device, source_for
@@ -34,9 +38,13 @@ from tunescope.study.load import load_study, study_text_as_run
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan, make_plan
 from tunescope.study.spec import StudySpec
+from tunescope.tasks.registry import catalogue_entry
+from tunescope.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tunescope.drift.two_models import TwoModels
 
 DEFAULT_STORE = Path("tunescope-store")
 
@@ -50,6 +58,7 @@ class StudyRun:
     rows: tuple[ResultRow, ...]
     sweeps: tuple[SweepSummary, ...]
     comparisons: StudyComparisons
+    drift: tuple[DriftResult, ...]
     store: Path
 
 
@@ -135,6 +144,7 @@ def run_study(
         rows=tuple(collect(plan, kept)),
         sweeps=tuple(summarise_sweeps(plan, kept)),
         comparisons=_compared(plan, kept),
+        drift=tuple(collect_drift(plan, kept)),
         store=store,
     )
 
@@ -244,6 +254,71 @@ def load_results(
     return frame
 
 
+def study_drift(
+    study: Path, *, store: Path = DEFAULT_STORE, mirror: Path | None = None, changes: Sequence[str] = ()
+) -> tuple[list[DriftResult], list[LayerDrift]]:
+    """How far each run drifted, and every layer and measure behind it.
+
+    Raises:
+        TunescopeError: If the study is wrong, or there is no store.
+    """
+    plan, kept = _stored(study, store, mirror, changes)
+    return collect_drift(plan, kept), collect_layers(plan, kept)
+
+
+def drift_between(
+    base: str,
+    tuned: str,
+    *,
+    task: str | None = None,
+    text: Path | None = None,
+    mirror: Path | None = None,
+    pooling: Pooling = "last_token",
+    num_examples: int | None = None,
+    max_length: int = 512,
+    weights: bool = True,
+) -> TwoModels:
+    """How far two models are apart on a task's report rows, or on the texts of a file.
+
+    Args:
+        base: Hub id or folder of a model.
+        tuned: Hub id or folder of a model, a peft adapter, or what a run keeps.
+        task: A task of the catalogue; either this or `text`.
+        text: A text file, or a table with a column `text`.
+        mirror: A folder that stands in for the hub.
+        pooling: How a text's hidden states become one vector.
+        num_examples: At most so many.
+        max_length: Tokens of a text.
+        weights: Whether the updates of the weights are measured too.
+
+    Raises:
+        TunescopeError: If a model, data set or file is not there, or the two cannot be compared.
+    """
+    from tunescope.drift.two_models import compare_models
+    from tunescope.tasks.texts import TextSource, read_texts
+
+    if (task is None) == (text is None):
+        raise TunescopeError("drift is measured on a task or on a text file: give one of them.")
+    source = source_for(Path("study.yaml"), mirror)
+    on = (
+        TypeAdapter(TaskSpec).validate_python({"name": task} | catalogue_entry(task))
+        if task is not None
+        else read_texts(TextSource(name="texts", file=str(text)), source)
+    )
+    return compare_models(
+        base,
+        tuned,
+        on,
+        source=source,
+        measures=DriftSettings().measures,
+        pooling=(pooling,),
+        num_examples=num_examples,
+        max_length=max_length,
+        weights=weights,
+        device=chosen_device("auto"),
+    )
+
+
 def forget(prefix: str, *, store: Path = DEFAULT_STORE) -> list[str]:
     """Deletes the one artifact whose id starts with `prefix`, so that the next run makes it anew."""
     return Store.open(store, create=False).forget(prefix)
@@ -251,6 +326,8 @@ def forget(prefix: str, *, store: Path = DEFAULT_STORE) -> list[str]:
 
 def _plan(spec: StudySpec, source: Source) -> Plan:
     files = {file for task in spec.tasks for file in (task.dataset.files or {}).values()}
+    texts = () if spec.retention is None else spec.retention.texts
+    files |= {text.file for text in texts if text.file is not None}
     hashes = {file: source.file_sha256(file) for file in sorted(files)}
     _refuse_equal_splits(spec, hashes)
     return make_plan(spec, decoders(spec, source), hashes)

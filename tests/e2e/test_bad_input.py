@@ -361,7 +361,9 @@ def test_an_encoder_without_its_pooler(desk, study):
     save_file({name: one for name, one in load_file(file).items() if "pooler" not in name}, file, {"format": "pt"})
     desk.write(study | {"base_model": "./encoder", "tasks": study["tasks"][:1], "methods": {"full": {}}})
     (line,) = desk.refused()
-    assert line.startswith("base_model ./encoder: its weights have no pooler (pooler.dense.weight, pooler.dense.bias), which ")
+    assert line.startswith(
+        "base_model ./encoder: its weights have no pooler (pooler.dense.weight, pooler.dense.bias), which "
+    )
 
 
 def test_a_model_without_a_tokenizer(desk, study):

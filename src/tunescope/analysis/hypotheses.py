@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunescope.analysis.collect import state_of_run
+from tunescope.analysis.drift import drift_of
 from tunescope.inference.example_scores import example_components, score_of
 from tunescope.stats.arm import Arm
 from tunescope.stats.claim import Claim
 from tunescope.stats.compare import Comparison, compare, compare_scores, not_comparable
 from tunescope.stats.verdict import Verdict, verdicts
 from tunescope.store import Store
-from tunescope.study.hypothesis import NOT_MEASURED, PRIMARY, RUN_MEASURES, Hypothesis
+from tunescope.study.family import family, measure_on, places
+from tunescope.study.hypothesis import DRIFT, RUN_MEASURES, Hypothesis
+from tunescope.study.parity import unequal_budgets
 from tunescope.study.plan import Plan, RunCell
 from tunescope.tasks.spec import TaskSpec
 
@@ -39,6 +41,8 @@ class Compared:
     """Whether the study names it; else it is exploratory."""
     comparison: Comparison
     verdict: Verdict
+    caveat: str = ""
+    """What besides the methods may make the difference: unequal tuning budgets that the study allows."""
 
 
 def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Compared]:
@@ -52,11 +56,11 @@ def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Comp
         alpha: Chance, at most, of a false verdict in the family.
     """
     declared = bool(plan.study.compare)
-    asked = plan.study.compare or tuple(_all_pairs(plan))
+    caveat = unequal_budgets(plan.study)
     found: list[Compared] = []
-    for hypothesis in asked:
-        for model, task in _places(plan, hypothesis):
-            measure = task.primary_metric if hypothesis.measure == PRIMARY else hypothesis.measure
+    for hypothesis in family(plan.study):
+        for model, task in places(plan.study, hypothesis):
+            measure = measure_on(hypothesis, task)
             comparison = _comparison(plan, store, hypothesis, model, task, measure)
             found.append(
                 Compared(
@@ -68,6 +72,7 @@ def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Comp
                     is_declared=declared,
                     comparison=comparison,
                     verdict=_UNJUDGED,
+                    caveat=caveat,
                 )
             )
     judged = verdicts([one.comparison for one in found], alpha=alpha)
@@ -127,12 +132,13 @@ def _row(one: Compared) -> dict[str, Any]:
         "sentence": verdict.sentence,
         "interval_method": difference.method,
         "reason": comparison.reason,
+        "caveat": one.caveat,
     }
 
 
 _TEXTS = (
     *("base_model", "task", "measure", "a", "b", "mcnemar_p", "claim", "verdict"),
-    *("sentence", "interval_method", "reason"),
+    *("sentence", "interval_method", "reason", "caveat"),
 )
 _COLUMNS = {
     name: "str"
@@ -159,30 +165,11 @@ _COLUMNS = {
         *("bootstrap_low", "bootstrap_high", "level", "num_seeds", "num_examples", "p_permutation", "smallest_p"),
         *("p_interval", "p_difference", "effect_size", "effect_size_low", "effect_size_high", "probability_better"),
         *("probability_better_low", "probability_better_high", "mcnemar_p", "claim", "p_claim", "p_value", "p_holm"),
-        *("verdict", "sentence", "interval_method", "reason"),
+        *("verdict", "sentence", "interval_method", "reason", "caveat"),
     )
 }
 
 _UNJUDGED = Verdict(answer="not estimable", p_value=None, adjusted_p=None, sentence="")
-
-
-def _all_pairs(plan: Plan) -> Iterator[Hypothesis]:
-    names = [entry.name for entry in plan.study.methods]
-    for first, second in itertools.combinations(names, 2):
-        yield Hypothesis(methods=(second, first))  # what is newer in the list against what stands before it
-
-
-def _places(plan: Plan, hypothesis: Hypothesis) -> Iterator[tuple[str, TaskSpec]]:
-    """Base models and tasks that a hypothesis is about."""
-    for model in plan.study.base_models:
-        if hypothesis.base_models is not None and model.name not in hypothesis.base_models:
-            continue
-        for task in plan.study.tasks:
-            if hypothesis.tasks is not None and task.name not in hypothesis.tasks:
-                continue
-            has_no_such_score = hypothesis.measure not in (PRIMARY, *RUN_MEASURES, *NOT_MEASURED, *task.metrics)
-            if not has_no_such_score:
-                yield model.name, task
 
 
 def _comparison(
@@ -193,14 +180,20 @@ def _comparison(
         method: [run for run in plan.runs if (run.base_model, run.task.name, run.method) == (model, task.name, method)]
         for method in hypothesis.methods
     }
-    if measure in NOT_MEASURED:
-        return not_comparable(NOT_MEASURED[measure], claim=claim, higher_is_better=False)
     missing = [_missing(run, store) for method in hypothesis.methods for run in runs[method]]
     reasons = [reason for reason in missing if reason]
     if reasons:
         told = f"{len(reasons)} of {len(missing)} runs are not there, the first: {reasons[0]}"
         return not_comparable(told, claim=claim, paired_by_seed=paired)
     first, second = (runs[method] for method in hypothesis.methods)
+    if measure == DRIFT:
+        drifts = [[drift_of(run, plan, store) for run in arm] for arm in (first, second)]
+        reasons = [reason for arm in drifts for value, reason in arm if value is None]
+        if reasons:
+            told = f"{len(reasons)} of {len(missing)} runs have no drift, the first: {reasons[0]}"
+            return not_comparable(told, claim=claim, higher_is_better=False)
+        known = [[value for value, _ in arm if value is not None] for arm in drifts]
+        return compare_scores(known[0], known[1], paired=paired, higher_is_better=False, claim=claim)
     if measure in RUN_MEASURES:
         values = [[_run_measure(run, store, measure) for run in arm] for arm in (first, second)]
         known = [[value for value in arm if value is not None] for arm in values]
@@ -238,7 +231,7 @@ def _run_measure(run: RunCell, store: Store, measure: str) -> float | None:
     if measure == "peak_memory_gib":
         return record.peak_memory_gib
     facts: dict[str, Any] = dict(record.facts)
-    return float(facts["parameters"]["trainable"] if measure == "trainable_parameters" else facts[measure])
+    return float(facts[measure])
 
 
 def _arm(runs: Sequence[RunCell], store: Store, task: TaskSpec, metric: str) -> Arm:

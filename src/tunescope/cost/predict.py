@@ -39,6 +39,8 @@ Measured over the 83 jobs of `studies/demo.yaml`: 0.3 for a training, 0.06 for a
 WORKER_START_S = 5.0
 """Seconds that a worker takes once, for its imports: 1.7 on an idle machine with its files in memory, 5.1 on a busy one."""
 _LOAD_BYTES_PER_S = 1e9
+_COMPARE_GFLOPS = 15.0
+"""Float64 products of NumPy on two ordinary cores."""
 _OPERATIONS_PER_LAYER = 40
 _LONGEST_OVER_MEAN = 2.0
 """Longest over mean length of a step's rows: 1.5 (MRPC) to 2.8 (SST-2) with 32 rows a step, 1.7 in SQuAD v2."""
@@ -239,6 +241,62 @@ def predict_representation(
         memory_gib=plain.memory_gib + (all_layers + (0.0 if device.is_gpu else kept)) / _GIB,
         disk_gib=kept / _GIB,
         assumptions=plain.assumptions,
+    )
+
+
+def predict_drift(
+    architecture: Architecture,
+    device: DeviceProfile,
+    *,
+    rows: Rows,
+    num_models: int,
+    num_poolings: int,
+    evaluation_batch_tokens: int,
+) -> Prediction:
+    """Hidden states of several models side by side on some rows, compared layer by layer.
+
+    Args:
+        architecture: The base model's, and with it every other's.
+        device: Where the models are; the comparison runs on the CPU.
+        rows: Rows to read.
+        num_models: Models in memory at once.
+        num_poolings: Ways to pool, each compared.
+        evaluation_batch_tokens: Tokens, padding included, computed at once.
+    """
+    plain = predict_evaluation(architecture, device, rows=rows, evaluation_batch_tokens=evaluation_batch_tokens)
+    states = architecture.layers + 2
+    at_once = _tokens_at_once(rows.num * rows.windows, rows.longest, evaluation_batch_tokens)
+    one_model = 4.0 * at_once * architecture.hidden * states
+    held = 4.0 * min(rows.num, max(architecture.hidden, 2048)) * architecture.hidden * states * num_poolings
+    more_weights = 4.0 * architecture.backbone_parameters * (num_models - 1)
+    products = 8.0 * rows.num * min(rows.num, architecture.hidden) * architecture.hidden * states * num_poolings
+    return Prediction(
+        seconds=num_models * plain.seconds + (num_models - 1) * products / (_COMPARE_GFLOPS * 1e9),
+        memory_gib=plain.memory_gib + (more_weights + one_model + (0.0 if device.is_gpu else num_models * held)) / _GIB,
+        disk_gib=1e-3,
+        assumptions=(*plain.assumptions, f"comparing reaches {_COMPARE_GFLOPS:g} GFLOP/s in float64"),
+    )
+
+
+def predict_retention(
+    architecture: Architecture, device: DeviceProfile, *, rows: Rows, evaluation_batch_tokens: int
+) -> Prediction:
+    """A base and a tuned model as language models of plain text, side by side.
+
+    Args:
+        architecture: The base model's.
+        device: Where.
+        rows: Windows of text, at most.
+        evaluation_batch_tokens: Tokens, padding included, computed at once.
+    """
+    one = predict_evaluation(
+        architecture, device, rows=rows, evaluation_batch_tokens=evaluation_batch_tokens, num_words=1
+    )
+    return Prediction(
+        seconds=2.0 * one.seconds,
+        memory_gib=one.memory_gib + 4.0 * architecture.backbone_parameters / _GIB,
+        disk_gib=_PREDICTION_BYTES * rows.num / _GIB,
+        assumptions=one.assumptions,
     )
 
 

@@ -68,11 +68,16 @@ def load_tuned(network: Network, out: Path) -> Any:
             f"{out}: expected one of {ADAPTER}/, {MODEL}/ and {HEAD}, found {' and '.join(found) or 'none'}. "
             f"Train the run again."
         )
-    load = {ADAPTER: _load_adapter, MODEL: _load_model, HEAD: _load_head}[found[0]]
+    load = {ADAPTER: load_adapter, MODEL: _load_model, HEAD: _load_head}[found[0]]
     return load(network, out / found[0]).eval()
 
 
-def _load_adapter(network: Network, folder: Path) -> Any:
+def load_adapter(network: Network, folder: Path) -> Any:
+    """Puts a folder with a peft adapter on the base network, which is changed in place.
+
+    Raises:
+        ModelError: If it does not fit the network.
+    """
     import torch
     from peft import PeftModel, get_peft_model_state_dict
 

@@ -11,7 +11,8 @@ from tunescope.cost.trainable import what_trains
 from tunescope.preflight.finding import Finding, Status
 from tunescope.preflight.trial import NUM_STEPS, Portion, Trial
 from tunescope.study.job import Job
-from tunescope.study.plan import Plan, short_name
+from tunescope.study.labels import short_name
+from tunescope.study.plan import Plan
 from tunescope.tasks.spec import TaskSpec
 
 _TOLERANCE = 0.15

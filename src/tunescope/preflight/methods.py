@@ -12,7 +12,8 @@ from tunescope.preflight.finding import Finding, Status
 from tunescope.preflight.overfit import NUM_EXAMPLES
 from tunescope.preflight.trial import NUM_STEPS, Trial, TrialResult
 from tunescope.study.configs import TrainConfig
-from tunescope.study.plan import Plan, short_name
+from tunescope.study.labels import short_name
+from tunescope.study.plan import Plan
 from tunescope.tasks.data import Examples
 
 _MAX_TRAIN = 256

@@ -31,7 +31,8 @@ from tunescope.preflight.workers import check_workers, in_words
 from tunescope.steps.device import chosen_threads
 from tunescope.study.estimate import estimate, estimate_jobs
 from tunescope.study.known import architectures, decoders
-from tunescope.study.plan import BaselineCell, Plan, make_plan, short_name
+from tunescope.study.labels import short_name
+from tunescope.study.plan import BaselineCell, Plan, make_plan
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.data import Examples
 from tunescope.tasks.spec import TaskSpec

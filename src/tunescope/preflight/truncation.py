@@ -11,7 +11,7 @@ from tunescope.models.base import BaseModelSpec
 from tunescope.models.tokenizer import load_tokenizer
 from tunescope.preflight.data import Sample
 from tunescope.preflight.finding import Finding, Status
-from tunescope.study.plan import short_name
+from tunescope.study.labels import short_name
 from tunescope.tasks.encode import Encoded, encode
 from tunescope.tasks.spec import TaskSpec
 

@@ -9,7 +9,15 @@ from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.hub.source import Source
 from tunescope.steps.inputs import report_data, training_data
 from tunescope.store import Store
-from tunescope.study.configs import BaselineConfig, EvaluateConfig, RepresentConfig, TrainConfig
+from tunescope.study.configs import (
+    BaselineConfig,
+    DriftConfig,
+    DriftControlsConfig,
+    EvaluateConfig,
+    RepresentConfig,
+    RetentionConfig,
+    TrainConfig,
+)
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 
@@ -50,7 +58,7 @@ def _fingerprints(job: Job, source: Source) -> dict[str, tuple[str, Callable[[],
             f"the {config.task.train_split} split of task {config.task.name}",
             lambda: training_data(config.task, source).fingerprint,
         )
-    elif isinstance(config, EvaluateConfig | BaselineConfig | RepresentConfig):
+    elif isinstance(config, EvaluateConfig | BaselineConfig | RepresentConfig | DriftConfig | DriftControlsConfig):
         found["data_fingerprint"] = (
             f"the {config.task.report_split} split of task {config.task.name}",
             lambda: report_data(config.task, source).fingerprint,
@@ -60,7 +68,8 @@ def _fingerprints(job: Job, source: Source) -> dict[str, tuple[str, Callable[[],
             f"the {config.task.train_split} split of task {config.task.name}",
             lambda: training_data(config.task, source).fingerprint,
         )
-    if isinstance(config, TrainConfig | RepresentConfig | BaselineConfig) and config.base_model is not None:
+    read = (TrainConfig, RepresentConfig, BaselineConfig, DriftConfig, DriftControlsConfig, RetentionConfig)
+    if isinstance(config, read) and config.base_model is not None:
         model = config.base_model
         found["model_fingerprint"] = (
             f"base model {model.name}",

@@ -20,17 +20,22 @@ from tunescope.study.hypothesis import RUN_MEASURES
 _STYLES = {"undecided": "yellow", "not estimable": "red"}
 
 
-def hypothesis_summary(found: Sequence[Compared], opinions: Sequence[SecondOpinion] = ()) -> RenderableType:
+def hypothesis_summary(
+    found: Sequence[Compared], opinions: Sequence[SecondOpinion] = (), notes: Sequence[str] = ()
+) -> RenderableType:
     """A line per comparison, then what is to be said of each, then what other methods say of them together.
 
     Args:
         found: As `compare_study` gives them, one family.
         opinions: As `second_opinions` gives them.
+        notes: Of the study, as `study_notes` gives them; those that no comparison holds already come last.
     """
     if not found:
         return Text("nothing to compare: the study has one method", style="dim")
+    caveats = dict.fromkeys(one.caveat for one in found if one.caveat)
     parts: list[RenderableType] = [
         Text(inert(_title(found)), style="bold"),
+        *(Text(inert(caveat), style="yellow") for caveat in caveats),
         Blocks(_table(found), num_keys=_num_keys(found)),
     ]
     for one in found:
@@ -44,13 +49,16 @@ def hypothesis_summary(found: Sequence[Compared], opinions: Sequence[SecondOpini
             style="dim",
         )
     )
+    parts.extend(Text(inert(note), style="dim") for note in notes if note not in caveats)
     return Group(*parts)
 
 
 def _title(found: Sequence[Compared]) -> str:
     declared = found[0].is_declared
     kind = "declared in the study" if declared else "exploratory: the study declares none under `compare:`"
-    return f"comparisons, a family of {len(found)}, {kind}"
+    tested = sum(one.verdict.p_value is not None for one in found)
+    left = f" ({tested} estimable, Holm is over those)" if tested < len(found) else ""
+    return f"comparisons, a family of {len(found)}{left}, {kind}"
 
 
 def _table(found: Sequence[Compared]) -> Table:

@@ -1,7 +1,8 @@
-"""What a study names that this version keeps in mind and does not act on, said wherever the study is shown."""
+"""What stands in a study and a reader must know: what is noted and not acted on, and methods that are not tuned alike."""
 
 from __future__ import annotations
 
+from tunescope.study.parity import search_warnings, unequal_budgets
 from tunescope.study.spec import StudySpec
 
 
@@ -15,10 +16,7 @@ def study_notes(study: StudySpec) -> list[str]:
         )
     if study.logs is not None:
         notes.append(f"logs ({study.logs}) is noted: job logs stay in the store, under logs/")
-    if study.sweep.allow_unequal_budgets:
-        fixed = [entry.name for entry in study.methods if not entry.sweep]
-        told = f": {', '.join(fixed)} not tuned at all" if fixed and len(fixed) < len(study.methods) else ""
-        notes.append(
-            f"the study allows unequal tuning budgets (sweep.allow_unequal_budgets){told}; differences may be the tuning"
-        )
+    unequal = unequal_budgets(study)
+    notes.extend([unequal] if unequal else [])
+    notes.extend(search_warnings(study))
     return notes

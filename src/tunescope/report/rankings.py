@@ -39,6 +39,7 @@ def _title(ranking: Ranking) -> str:
     told = [f"{len(ranking.entries)} methods"]
     told += [f"{'/'.join(map(str, seeds))} seed{'' if seeds == [1] else 's'}"] if seeds else []
     told += [f"{'/'.join(f'{count:,}' for count in counts)} examples"] if counts else []
+    told += [f"{'higher' if ranking.is_higher_better else 'lower'} is better"]
     return f"{name}: {', '.join(told)}"
 
 
@@ -77,9 +78,11 @@ def _cells(entry: Entry, ranking: Ranking, reference: str | None) -> list[Text]:
         _text(None if pair.test.p_value is None else _p(pair.test.p_value)),
         _text(None if pair.p_holm is None else _p(pair.p_holm)),
     ]
+    way = "better" if pair.above == entry.method else "worse"
     if pair.verdict == "better":
-        told = "yes" if reference is None else ("better" if pair.above == entry.method else "worse")
-        return [*cells, Text(told, style="green")]
+        return [*cells, Text("yes" if reference is None else way, style="green")]
+    if pair.verdict == "better on these examples":
+        return [*cells, Text("these examples" if reference is None else f"{way}, these examples", style="yellow")]
     return [*cells, Text(pair.verdict, style="dim")]
 
 
@@ -96,16 +99,20 @@ def _verdicts(ranking: Ranking, found: Rankings) -> list[str]:
     """What survives, counted."""
     tested = [pair for pair in ranking.pairs if pair.p_holm is not None]
     if not tested:
-        reasons = dict.fromkeys(pair.reason for pair in ranking.pairs if pair.difference.value is not None)
+        named = {entry.method for entry in ranking.ranked}
+        reasons = dict.fromkeys(pair.reason for pair in ranking.pairs if {pair.above, pair.below} <= named)
         return [f"no comparison is estimable, the order above may be noise: {'; '.join(reasons)}"]
     real = sum(pair.verdict == "better" for pair in tested)
+    here = sum(pair.verdict == "better on these examples" for pair in tested)
+    alone = [f"of these examples alone {here:,} of {len(tested):,} survive; of others nothing is known"] if here else []
     if found.reference is not None:
-        return [f"{real} of {len(tested)} differences from {found.reference} survive at {_level(found)}"]
+        return [f"{real} of {len(tested)} differences from {found.reference} survive at {_level(found)}", *alone]
     adjacent = [pair for pair in ranking.adjacent if pair.p_holm is not None]
     kept = sum(pair.verdict == "better" for pair in adjacent)
     level = ranking.level_with_best
     lines = [
         f"{kept} of {len(adjacent)} neighbouring places and {real:,} of {len(tested):,} pairs survive at {_level(found)}",
+        *alone,
         f"not told from the best, {ranking.ranked[0].method}: {len(level) - 1} of {len(ranking.ranked) - 1} others",
     ]
     bounded = [pair for pair in tested if pair.holm_least is not None and pair.holm_greatest is not None]

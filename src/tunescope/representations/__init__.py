@@ -1,1 +1,1 @@
-"""A model and examples -> hidden states of every layer, pooled to one vector per example under the mask."""
+"""Models and examples -> hidden states of every layer, read under the mask, several models side by side."""

@@ -1,7 +1,7 @@
 """Comparisons of one family -> verdicts in words, with Holm's correction over the family.
 
 A family is what a study declared beforehand that it would ask. Each comparison rests on one p-value: that of its claim where
-it has one, else of the difference. One seed per arm gives no verdict on methods: its p-value is about two trained models.
+it has one, else of the difference. One seed in an arm gives no verdict on methods: its p-value is about that trained model.
 """
 
 from __future__ import annotations
@@ -92,6 +92,9 @@ def _answer(comparison: Comparison, adjusted: float, family: int, alpha: float) 
             "one seed per arm, so this is of two trained models on other examples; of the methods it says nothing "
             "before there are more seeds"
         )
+    if min(comparison.num_seeds) == 1:
+        arm = "A" if comparison.num_seeds[0] == 1 else "B"
+        return "undecided", f"{arm} has one seed, and nothing shows how far another seed of {arm} would score"
     if comparison.claim is not None:
         if adjusted <= alpha:
             return _SHOWN[comparison.claim.kind], ""

@@ -10,7 +10,10 @@ from typing import Any
 from tunescope.steps.context import Step, StepContext
 from tunescope.study.job import StepConfig
 
-KINDS = ("baseline", "propose", "trial", "select", "train", "evaluate", "represent")
+KINDS = (
+    *("baseline", "propose", "trial", "select", "train", "evaluate"),
+    *("represent", "drift", "drift_controls", "retention"),
+)
 """Kinds of job; `tunescope.steps.<kind>` holds each one's `run`."""
 
 

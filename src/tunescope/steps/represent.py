@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.representations.extract import extract
@@ -28,13 +28,18 @@ def run(
     network = network_for(config.base_model, task, context.source, seed=0, device=context.device)
     encoded = encoded_part(task, "report", config.base_model, context.source, is_decoder=network.is_decoder)
     states = extract(
-        network.model, network, encoded, how=config.pooling, batch_tokens=context.compute.evaluation_batch_tokens
+        network.model,
+        network,
+        encoded,
+        how=config.pooling,
+        batch_tokens=context.compute.evaluation_batch_tokens,
+        ids=data.report.ids,
     )
     save_file(states, out / "states.safetensors")
     (out / "ids.json").write_text(json.dumps(data.report.ids), encoding="utf-8")
     return {
         "num_examples": len(data.report),
-        "shapes": {name: list(tensor.shape) for name, tensor in states.items()},
+        "shapes": {name: list(rows.shape) for name, rows in states.items()},
         "data_fingerprint": data.fingerprint,
         "model_fingerprint": weights_fingerprint(
             context.source.model_folder(config.base_model.name, config.base_model.revision)

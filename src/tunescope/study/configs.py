@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
@@ -11,10 +12,12 @@ from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.settings import SearchSettings
 from tunescope.search.space import Space
+from tunescope.study.drift import Control, Pooling
 from tunescope.study.job import StepConfig
 from tunescope.study.settings import DEFAULT_EPOCHS, TrainingSettings
 from tunescope.study.spec import BaselineName
 from tunescope.tasks.spec import TaskSpec
+from tunescope.tasks.texts import TextSource
 
 
 class _OnTask(StepConfig):
@@ -119,11 +122,63 @@ class RepresentConfig(_OnTask):
     """Pooled hidden states of a base model on a task's report rows."""
 
     kind: ClassVar[str] = "represent"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     base_model: BaseModelSpec
     num_examples: int
     """At most so many of the report rows, chosen by row hash."""
     pooling: tuple[Literal["last_token", "mean", "first_token"], ...]
+
+
+class _DriftOnTask(_OnTask):
+    """How far hidden states on a task's report rows are apart."""
+
+    base_model: BaseModelSpec
+    measures: tuple[str, ...]
+    pooling: tuple[Pooling, ...]
+    num_examples: int | None
+    """At most so many of the report rows, chosen by row hash; all where None."""
+
+
+class DriftConfig(_DriftOnTask):
+    """A run (input `run`) against its base model, or against another run (input `other`)."""
+
+    kind: ClassVar[str] = "drift"
+    version: Literal[1] = 1
+    layer_pairs: bool
+    weights: bool
+    weight_directions: bool
+    random_update: bool
+    """Whether a random update of the same norm is measured beside it."""
+
+
+class DriftControlsConfig(_DriftOnTask):
+    """What drift would be if nothing had happened to the base model, or everything."""
+
+    kind: ClassVar[str] = "drift_controls"
+    version: Literal[1] = 1
+    controls: tuple[Control, ...]
+    untrained: dict[str, SerializeAsAny[Method]]
+    """Method's name in the study -> the method, applied to the base model and not trained."""
+
+
+class RetentionConfig(_OnTask):
+    """The loss of a run's backbone (input `run`) and of its base model as language models of plain text."""
+
+    kind: ClassVar[str] = "retention"
+    version: Literal[1] = 1
+    base_model: BaseModelSpec
+    texts: tuple[TextSource, ...]
+    texts_sha256: dict[str, str] = Field(default_factory=dict)
+    """Text's name -> SHA-256 of its file, where it lies in a file of the study's own."""
+    window: int
+    max_tokens: int
+
+    def identity(self) -> dict[str, Any]:
+        said = super().identity()
+        for text in said["texts"]:
+            if text["file"] is not None:
+                text["file"] = PurePath(text["file"]).suffix
+        return said
 
 
 _SAID_ONLY: dict[str, Any] = {"description": "", "references": (), "expected": None, "license": "unknown"}
@@ -173,6 +228,21 @@ def reads_train_rows(task: TaskSpec, baseline: BaselineName) -> bool:
     return (baseline == "majority" and task.kind != "question_answering") or (
         baseline == "random" and task.kind == "regression"
     )
+
+
+def hashes_of(task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Split -> SHA-256 of its file, for a task's files."""
+    return {split: _hash_of(file, hashes) for split, file in (task.dataset.files or {}).items()}
+
+
+def text_hashes_of(texts: Sequence[TextSource], hashes: Mapping[str, str]) -> dict[str, str]:
+    """Text's name -> SHA-256 of its file, for those that lie in files."""
+    return {text.name: _hash_of(text.file, hashes) for text in texts if text.file is not None}
+
+
+def _hash_of(file: str, hashes: Mapping[str, str]) -> str:
+    assert file in hashes, f"no SHA-256 was given for {file}: the ids would not see its bytes"
+    return hashes[file]
 
 
 def _without_unread_files(task: TaskSpec, splits: set[str]) -> TaskSpec:

@@ -13,17 +13,22 @@ from tunescope.cost.predict import (
     Prediction,
     Rows,
     predict_baseline,
+    predict_drift,
     predict_evaluation,
     predict_representation,
+    predict_retention,
     predict_training,
 )
 from tunescope.cost.trainable import what_trains
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.configs import (
     BaselineConfig,
+    DriftConfig,
+    DriftControlsConfig,
     EvaluateConfig,
     ProposeConfig,
     RepresentConfig,
+    RetentionConfig,
     SelectConfig,
     TrainConfig,
     TrialConfig,
@@ -78,7 +83,8 @@ def estimate(plan: Plan, architectures: Mapping[str, Architecture | None], devic
         )
         for sweep in plan.sweeps
     )
-    return replace(plan, jobs=tuple(new.values()), runs=runs, baselines=baselines, sweeps=sweeps)
+    drift = tuple(replace(cell, job=new[id(cell.job)]) for cell in plan.drift)
+    return replace(plan, jobs=tuple(new.values()), runs=runs, baselines=baselines, sweeps=sweeps, drift=drift)
 
 
 def estimate_jobs(
@@ -165,6 +171,21 @@ def _estimate(
                 arch, device, rows=rows(asked), num_poolings=len(config.pooling), evaluation_batch_tokens=batch_tokens
             )
         )
+    if isinstance(config, DriftConfig | DriftControlsConfig):
+        return JobEstimate(
+            prediction=predict_drift(
+                arch,
+                device,
+                rows=rows(min(config.num_examples or report_rows, report_rows)),
+                num_models=_num_models(config),
+                num_poolings=len(config.pooling),
+                evaluation_batch_tokens=batch_tokens,
+            )
+        )
+    if isinstance(config, RetentionConfig):
+        num = math.ceil(len(config.texts) * config.max_tokens / config.window)
+        text = Rows(num=num, mean_tokens=float(config.window), longest=config.window)
+        return JobEstimate(prediction=predict_retention(arch, device, rows=text, evaluation_batch_tokens=batch_tokens))
     return JobEstimate(
         prediction=predict_evaluation(
             arch,
@@ -177,6 +198,13 @@ def _estimate(
             else None,
         )
     )
+
+
+def _num_models(config: DriftConfig | DriftControlsConfig) -> int:
+    """Models in memory at once: the base model and what it is compared with."""
+    if isinstance(config, DriftConfig):
+        return 3 if config.random_update else 2
+    return 2
 
 
 def _estimate_training(

@@ -14,14 +14,13 @@ from tunescope.tasks.spec import TaskSpec
 
 PRIMARY = "primary"
 """Each task's first score."""
+DRIFT = "drift"
 RUN_MEASURES = {
     "train_s": "seconds in optimiser steps",
     "peak_memory_gib": "peak memory of the training process, GiB",
-    "trainable_parameters": "parameters that train",
+    DRIFT: "one minus the debiased linear CKA with the base model, averaged over the blocks",
 }
 """Measures of a run that have no examples: lower is better."""
-NOT_MEASURED = {"drift": "drift is not measured by this version"}
-"""Measures that a study may name already, and why there is no number yet."""
 
 
 class Hypothesis(Frozen):
@@ -62,12 +61,16 @@ class Hypothesis(Frozen):
 def measures_of(tasks: Sequence[TaskSpec]) -> tuple[str, ...]:
     """Every measure that a study of some tasks may compare by."""
     scores = dict.fromkeys(metric for task in tasks for metric in task.metrics)
-    return (PRIMARY, *scores, *RUN_MEASURES, *NOT_MEASURED)
+    return (PRIMARY, *scores, *RUN_MEASURES)
 
 
-def unknown_measure(measure: str, tasks: Sequence[TaskSpec]) -> str | None:
+def unknown_measure(measure: str, tasks: Sequence[TaskSpec], *, measures_drift: bool) -> str | None:
     """What is wrong with the measure of a hypothesis; None where nothing is."""
     known = measures_of(tasks)
+    if measure == DRIFT and not measures_drift:
+        return "the study does not measure drift. Add `drift: {}` to it, or take this hypothesis out"
+    if measure == "trainable_parameters":
+        return "the same for every seed: a count, which needs no test. `tunescope results STUDY --format csv` has it"
     if measure in known:
         return None
     if measure in SCORES:

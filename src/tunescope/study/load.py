@@ -11,6 +11,7 @@ import yaml
 from tunescope.errors import StudyError, did_you_mean
 from tunescope.methods import METHODS
 from tunescope.search.space import Choice, typical
+from tunescope.study.family import hypothesis_problems, repeated_hypotheses
 from tunescope.study.hypothesis import unknown_measure
 from tunescope.study.mentions import check_mentions
 from tunescope.study.parts import check_doubles, check_task
@@ -248,9 +249,12 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
         _names(join(at, "methods"), hypothesis.methods, methods, problems)
         _names(join(at, "tasks"), hypothesis.tasks, tasks, problems)
         _names(join(at, "base_models"), hypothesis.base_models, models, problems)
-        wrong = unknown_measure(hypothesis.measure, study.tasks)
+        wrong = unknown_measure(hypothesis.measure, study.tasks, measures_drift=study.drift is not None)
         if wrong is not None:
             problems.append(f"{join(at, 'measure')}: {wrong}")
+        else:
+            problems.extend(f"{join(at, key)}: {told}" for key, told in hypothesis_problems(study, hypothesis))
+    problems.extend(f"{join('compare', index)} {told}" for index, told in repeated_hypotheses(study))
     for index, band in enumerate(study.expected):
         _names(join("expected", index, "task"), [band.task], tasks, problems)
         _names(join("expected", index, "method"), [band.method], methods, problems)

@@ -16,8 +16,11 @@ from tunescope.study.configs import (
     as_baseline,
     as_reported,
     as_trained_on,
+    hashes_of,
 )
+from tunescope.study.drift_jobs import DriftCell, drift_cells
 from tunescope.study.job import Job
+from tunescope.study.labels import label_of
 from tunescope.study.spec import BaselineName, MethodEntry, StudySpec
 from tunescope.study.sweeps import Sweep, make_sweep
 from tunescope.tasks.spec import TaskSpec
@@ -54,10 +57,11 @@ class Plan:
     runs: tuple[RunCell, ...]
     baselines: tuple[BaselineCell, ...]
     sweeps: tuple[Sweep, ...] = ()
+    drift: tuple[DriftCell, ...] = ()
 
 
 def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapping[str, str] | None = None) -> Plan:
-    """The jobs of a study: baselines, representations, then each run's trials, training and evaluation.
+    """The jobs of a study: baselines, representations, each run's trials, training and evaluation, then what drifted.
 
     Args:
         study: What is asked.
@@ -92,7 +96,17 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
                     add(run.train)
                     add(run.evaluate)
                     runs.append(run)
-    return Plan(study=study, jobs=tuple(jobs.values()), runs=tuple(runs), baselines=baselines, sweeps=tuple(sweeps))
+    drift = tuple(drift_cells(study, runs, decoders, hashes))
+    for measured in drift:
+        add(measured.job)
+    return Plan(
+        study=study,
+        jobs=tuple(jobs.values()),
+        runs=tuple(runs),
+        baselines=baselines,
+        sweeps=tuple(sweeps),
+        drift=drift,
+    )
 
 
 def _sweep(
@@ -100,7 +114,7 @@ def _sweep(
 ) -> Sweep | None:
     if not entry.sweep:
         return None
-    label = _label(study, model, task, entry)
+    label = label_of(study, model, task.name, entry.name)
     about = _about(model, task, entry)
     common = _training_fields(study, model, task, entry, hashes)
     several = study.sweep.seeds_per_trial > 1
@@ -122,14 +136,14 @@ def _run_cells(
     hashes: Mapping[str, str],
     sweep: Sweep | None,
 ) -> Iterator[RunCell]:
-    label = _label(study, model, task, entry)
+    label = label_of(study, model, task.name, entry.name)
     about = _about(model, task, entry)
     common = _training_fields(study, model, task, entry, hashes)
     reported = as_reported(task)
     evaluation = EvaluateConfig(
         base_model=model,
         task=reported,
-        files_sha256=_hashes_of(reported, hashes),
+        files_sha256=hashes_of(reported, hashes),
         precision=study.settings(model, task, entry.typical()).precision,
     )
     inputs = {} if sweep is None else {"selected": sweep.select}
@@ -157,13 +171,8 @@ def _training_fields(
         "method_kind": typical.method.kind,
         "method": typical.method,
         "training": study.settings(model, task, typical),
-        "files_sha256": _hashes_of(trained_on, hashes),
+        "files_sha256": hashes_of(trained_on, hashes),
     }
-
-
-def _label(study: StudySpec, model: BaseModelSpec, task: TaskSpec, entry: MethodEntry) -> str:
-    cell = f"{task.name}-{entry.name}"
-    return f"{short_name(model.name)}-{cell}" if len(study.base_models) > 1 else cell
 
 
 def _about(model: BaseModelSpec, task: TaskSpec, entry: MethodEntry) -> dict[str, str]:
@@ -185,13 +194,11 @@ def _baseline_cells(
                 config = BaselineConfig(
                     baseline=baseline,
                     task=seen,
-                    files_sha256=_hashes_of(seen, hashes),
+                    files_sha256=hashes_of(seen, hashes),
                     base_model=model,
                     seeds=study.seeds if baseline == "random" else (),
                 )
-                label = f"{task.name}-{baseline}"
-                if model is not None and len(study.base_models) > 1:
-                    label = f"{short_name(model.name)}-{label}"
+                label = label_of(study, model, task.name, baseline)
                 name = None if model is None else model.name
                 about: dict[str, str | int] = {"task": task.name, "baseline": baseline}
                 if name is not None:
@@ -219,25 +226,9 @@ def _represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> Iterator[Job
             config = RepresentConfig(
                 base_model=model,
                 task=as_reported(task),
-                files_sha256=_hashes_of(as_reported(task), hashes),
+                files_sha256=hashes_of(as_reported(task), hashes),
                 num_examples=asked.num_examples,
                 pooling=asked.pooling,
             )
-            label = (
-                f"{short_name(model.name)}-{task.name}-represent"
-                if len(study.base_models) > 1
-                else f"{task.name}-represent"
-            )
+            label = label_of(study, model, task.name, "represent")
             yield Job(label=label, config=config, about={"base_model": model.name, "task": task.name})
-
-
-def _hashes_of(task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, str]:
-    files = task.dataset.files or {}
-    unknown = [file for file in files.values() if file not in hashes]
-    assert not unknown, f"no SHA-256 was given for {unknown}: the ids would not see its bytes"
-    return {split: hashes[file] for split, file in files.items()}
-
-
-def short_name(base_model: str) -> str:
-    """The last part of a hub id or path."""
-    return base_model.rstrip("/").rsplit("/", 1)[-1]

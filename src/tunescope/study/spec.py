@@ -12,6 +12,7 @@ from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.settings import SweepSettings
 from tunescope.search.space import Space, is_searched, typical
+from tunescope.study.drift import DriftSettings, Pooling, RetentionSettings
 from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks.spec import TaskSpec
@@ -81,7 +82,7 @@ class Representations(Frozen):
 
     num_examples: Count = 750
     """At most so many examples per task."""
-    pooling: tuple[Literal["last_token", "mean", "first_token"], ...] = ("last_token",)
+    pooling: tuple[Pooling, ...] = ("last_token",)
 
 
 class Device(Frozen):
@@ -115,7 +116,10 @@ class Compute(Frozen):
     """Seconds between checkpoints: what a crash may cost."""
 
 
-JOB_KINDS = ("baseline", "propose", "trial", "select", "train", "evaluate", "represent")
+JOB_KINDS = (
+    *("baseline", "propose", "trial", "select", "train", "evaluate"),
+    *("represent", "drift", "drift_controls", "retention"),
+)
 """What a pin may name as steps."""
 
 
@@ -126,7 +130,7 @@ class Pin(Frozen):
     """Workers are counted from 1."""
     tasks: tuple[Slug, ...] | None = None
     steps: tuple[str, ...] | None = None
-    """Kinds of job: train, propose, trial, select, evaluate, baseline, represent."""
+    """Kinds of job, as `JOB_KINDS` lists them."""
 
     @model_validator(mode="after")
     def _pins_something(self) -> Self:
@@ -180,6 +184,8 @@ class StudySpec(Frozen):
     sweep: SweepSettings = SweepSettings()
     baselines: tuple[BaselineName, ...] = ("majority", "random", "reference", "zero_shot")
     representations: Representations | None = None
+    drift: DriftSettings | None = None
+    retention: RetentionSettings | None = None
     compute: Compute = Compute()
     placement: tuple[Pin, ...] = ()
     trackers: Trackers = Trackers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ from tunescope.errors import did_you_mean
 from tunescope.search.recommended import recommended_spaces
 from tunescope.search.settings import MAX_TRIALS
 from tunescope.search.space import Choice, Range, grid
+from tunescope.study.parity import budget_differences
 from tunescope.study.problems import checked, join, shown
-from tunescope.study.settings import DEFAULT_EPOCHS, TrainingSettings
 from tunescope.study.sweeps import num_trials_of, sampler_of
 
 if TYPE_CHECKING:
@@ -82,16 +82,7 @@ def check_budgets(study: StudySpec, problems: list[str]) -> None:
     if problems or settings.allow_unequal_budgets:
         return
     unequal = "Tune all alike, or say sweep.allow_unequal_budgets: true, which the report will tell"
-    fixed = [entry.name for entry in study.methods if not entry.sweep]
-    if fixed:
-        problems.append(
-            f"methods {', '.join(swept)} are tuned and {', '.join(fixed)} not: what they then differ by may be the tuning. {unequal}"
-        )
-    counts = {name: num_trials_of(settings, entry.sweep) for name, entry in swept.items()}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        problems.append(f"methods are tuned with different numbers of trials: {told}. {unequal}")
-    _check_lengths(study, list(swept.values()), unequal, problems)
+    problems.extend(f"{told}. {unequal}" for told in budget_differences(study))
 
 
 def _check_sampler(study: StudySpec, entry: MethodEntry, problems: list[str]) -> None:
@@ -138,38 +129,6 @@ def _check_sampler(study: StudySpec, entry: MethodEntry, problems: list[str]) ->
             f"{at} sweeps alpha and learning_rate together, though both scale the same update, so that trials are spent on "
             "settings that are alike. Drop one, or say sweep.allow_alpha_with_learning_rate: true"
         )
-
-
-def _check_lengths(study: StudySpec, swept: Sequence[MethodEntry], unequal: str, problems: list[str]) -> None:
-    """Whether every tuned method trains as long as the others, in each cell."""
-    by_steps = study.training.steps is not None or any(
-        "steps" in entry.sweep or entry.training.get("steps") is not None for entry in swept
-    )
-    for field in ("epochs", "steps", "batch_size") if by_steps else ("epochs", "steps"):
-        with_field = [entry for entry in swept if field in entry.sweep]
-        names = ", ".join(entry.name for entry in with_field)
-        if with_field and len(with_field) < len(swept):
-            others = ", ".join(entry.name for entry in swept if field not in entry.sweep)
-            problems.append(f"{field} is swept for {names} and not for {others}. {unequal}")
-        elif any(entry.sweep[field] != with_field[0].sweep[field] for entry in with_field):
-            problems.append(
-                f"{names} search {field} in different spaces, so that some read more than others. {unequal}"
-            )
-    for model in study.base_models:
-        for task in study.tasks:
-            lengths: dict[str, str] = {}
-            for entry in swept:
-                settings = study.settings(model, task, entry.typical())
-                lengths[entry.name] = _length(settings)
-            if len(set(lengths.values())) > 1:
-                told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-                problems.append(f"trials on {task.name} read different numbers of examples: {told}. {unequal}")
-
-
-def _length(settings: TrainingSettings) -> str:
-    if settings.steps is not None:
-        return f"{settings.steps} steps of {settings.batch_size}"
-    return f"{settings.epochs if settings.epochs is not None else DEFAULT_EPOCHS:g} epochs"
 
 
 def _space(raw: Any, at: str, problems: list[str]) -> Choice | Range | None:

@@ -76,6 +76,15 @@ def parse_yaml(text: str, where: str) -> Any:
         raise StudyError(
             [f"{where}: its aliases (*name) unfold into {num_values:.1g} values, {_MAX_VALUES:,} at most are read"]
         )
+    return _unshared(value)
+
+
+def _unshared(value: Any) -> Any:
+    """The same tree with a copy of its own wherever an alias stands, so that changing one place changes no other."""
+    if isinstance(value, dict):
+        return {key: _unshared(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_unshared(one) for one in value]
     return value
 
 

@@ -205,7 +205,9 @@ def test_finding_a_model_imports_nothing_heavy(small_mirror: Path) -> None:
 def test_a_home_folder_that_nobody_has(tmp_path: Path) -> None:
     source = Source(study_folder=tmp_path)
     for look in (source.model_folder, source.local_config):
-        with pytest.raises(ModelError, match=r"'~nobody-at-all/x': Could not determine home directory.*Write the path out"):
+        with pytest.raises(
+            ModelError, match=r"'~nobody-at-all/x': Could not determine home directory.*Write the path out"
+        ):
             look("~nobody-at-all/x")
     with pytest.raises(DataError, match="Write the path out"):
         source.file_sha256("~nobody-at-all/x.csv")

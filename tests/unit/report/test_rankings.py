@@ -118,6 +118,20 @@ def test_text_from_outside_is_shown_as_it_is_and_acts_on_nothing(rows, notes):
     assert "\x1b" not in shown
 
 
+def test_seeds_alone_are_said_to_be_of_these_examples():
+    rows = [
+        _row(name, value * (1 + seed / 100), seed=seed, num_examples=None, metric="f1")
+        for name, value in (("a", 0.5), ("b", 0.7))
+        for seed in range(8)
+    ]
+    shown = _shown(*rows)
+    assert "gsm8k f1: 2 methods, 8 seeds, higher is better" in shown
+    assert _line(shown, "b")[-2:] == ["these", "examples"]
+    assert "0 of 1 neighbouring places and 0 of 1 pairs survive" in _joined(shown)
+    assert "of these examples alone 1 of 1 survive; of others nothing is known" in _joined(shown)
+    assert _line(_shown(*rows, reference="b"), "a")[-3:] == ["worse,", "these", "examples"]
+
+
 def test_a_lost_seed_is_told_beside_the_mean_of_the_others():
     rows = [_row("a", 0.5 + seed / 100, seed=seed) for seed in range(3)]
     rows += [_row("b", 0.6, seed=0), _row("b", 0.63, seed=1), _row("b", None, seed=2, reason="the loss is nan")]

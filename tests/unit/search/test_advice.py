@@ -50,7 +50,9 @@ def test_a_whole_number_on_its_edge_is_written_whole():
 
 def test_a_sampler_that_never_learned_is_said():
     (warning,) = told([0.1, 0.2, 0.3, 0.9], 3, startup=4)
-    assert warning.startswith("no trial was chosen in the light of others: tpe learns from results after num_startup_trials (4)")
+    assert warning.startswith(
+        "no trial was chosen in the light of others: tpe learns from results after num_startup_trials (4)"
+    )
     assert told([0.1, 0.2, 0.3, 0.4, 0.9], 4, wave_size=4, startup=4) == []
     assert len(told([0.1, 0.2, 0.3, 0.4, 0.9], 4, wave_size=3, startup=4)) == 1, "the last wave knew of three"
     assert told([0.1, 0.2, 0.3, 0.9], 3, startup=4, sampler="random") == []

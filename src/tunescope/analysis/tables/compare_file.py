@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunescope.analysis.tables.peft_comparison import is_peft_comparison, read_peft_comparison
-from tunescope.analysis.tables.rankings import Pair, Rankings, rank_all
+from tunescope.analysis.tables.rankings import Pair, Ranking, Rankings, rank_all
 from tunescope.analysis.tables.scores_file import ScoreTable, read_scores_file
 from tunescope.errors import DataError, TunescopeError, did_you_mean
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def compare_scores_file(
-    source: Path, *, measure: str | None = None, reference: str | None = None, alpha: float = 0.05
+    source: Path,
+    *,
+    measure: str | None = None,
+    reference: str | None = None,
+    alpha: float = 0.05,
+    higher_is_better: Mapping[str, bool] | None = None,
 ) -> Rankings:
     """Which methods of a table of scores really differ.
 
@@ -26,6 +32,7 @@ def compare_scores_file(
         measure: One metric only; where None, `test accuracy` of PEFT's results and every metric of a file.
         reference: Compare every method with this one only, not all pairs.
         alpha: Chance of one or more false findings among all comparisons made.
+        higher_is_better: By metric, where its name does not say or says it wrongly (`direction`).
 
     Raises:
         TunescopeError: If the source is missing or not what it must be, nothing in it can be compared, or an argument is wrong.
@@ -36,7 +43,7 @@ def compare_scores_file(
         table = read_peft_comparison(source, measure)
     else:
         table = _only(read_scores_file(source), measure)
-    return rank_all(table, reference=reference, alpha=alpha)
+    return rank_all(table, reference=reference, alpha=alpha, higher_is_better=higher_is_better)
 
 
 def pairs_as_table(rankings: Rankings) -> pa.Table:
@@ -45,7 +52,7 @@ def pairs_as_table(rankings: Rankings) -> pa.Table:
 
     kinds = {"str": pa.string(), "bool": pa.bool_(), "float": pa.float64(), "int": pa.int64()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in _PAIR_COLUMNS.items()])
-    rows = [_pair_row(pair, rankings) for ranking in rankings.rankings for pair in ranking.pairs]
+    rows = [_pair_row(pair, ranking, rankings) for ranking in rankings.rankings for pair in ranking.pairs]
     return pa.Table.from_pylist(rows, schema=schema)
 
 
@@ -61,6 +68,7 @@ def _only(table: ScoreTable, measure: str | None) -> ScoreTable:
 _PAIR_COLUMNS = {
     "task": "str",
     "metric": "str",
+    "is_higher_better": "bool",
     "above": "str",
     "below": "str",
     "is_adjacent": "bool",
@@ -84,10 +92,11 @@ _PAIR_COLUMNS = {
 }
 
 
-def _pair_row(pair: Pair, rankings: Rankings) -> dict[str, Any]:
+def _pair_row(pair: Pair, ranking: Ranking, rankings: Rankings) -> dict[str, Any]:
     return {
         "task": pair.task,
         "metric": pair.metric,
+        "is_higher_better": ranking.is_higher_better,
         "above": pair.above,
         "below": pair.below,
         "is_adjacent": pair.is_adjacent,

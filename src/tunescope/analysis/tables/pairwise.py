@@ -5,9 +5,10 @@
 | answers by example, one seed each, all 0 or 1 | Newcombe, paired | McNemar, exact |
 | answers by example, one seed each, graded | paired t over examples | the same |
 | answers by example, several seeds | `stats.compare.compare`: seeds and examples | the same |
-| several seeds | `stats.compare.compare_scores`: seeds | the same |
+| several seeds, shares of num_examples | `stats.share_scores`: seeds, and examples at most | larger p of that t and permutations |
+| several seeds | `stats.compare.compare_scores`: seeds, of these very examples | the same |
 | one seed each, share of num_examples | Newcombe, independent | Fisher, exact; and what pairing could change |
-| anything less | none | none: not estimable, with its reason |
+| anything less; a seed without a score; one seed against several | none | none: not estimable, with its reason |
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tunescope.stats.proportions import (
     proportion_difference,
     proportion_test,
 )
+from tunescope.stats.share_scores import share_interval
 
 Units = Literal["examples", "seeds", "seeds and examples", ""]
 
@@ -54,6 +56,10 @@ def scored(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     return [row for row in rows if row.value is not None]
 
 
+def _lost(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    return [row for row in rows if row.value is None]
+
+
 def mean_of(rows: Sequence[ScoreRow]) -> float:
     """The mean of rows that hold a score, one or more."""
     return float(np.mean([row.value for row in rows if row.value is not None]))
@@ -69,7 +75,7 @@ def mean_score(rows: Sequence[ScoreRow], *, level: float) -> Estimate:
     found = scored(rows)
     if not found:
         return Estimate(value=None, level=level, reason=_why_none(rows))
-    without = [row for row in rows if row.value is None]
+    without = _lost(rows)
     lost = f"{len(without)} of {len(rows)} seeds without a score ({_why_none(without)})" if without else ""
     first = found[0]
     if len(found) == 1 and first.num_examples is not None and _is_share(first):
@@ -98,6 +104,15 @@ def evidence(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], *, level: f
     for rows, found in ((rows_a, a), (rows_b, b)):
         if not found:
             return _nothing(f"{rows[0].method}: {_why_none(rows)}", None, level)
+    for rows, found in ((rows_a, a), (rows_b, b)):
+        if len(found) < len(rows):
+            lost = f"{len(rows) - len(found)} of {len(rows)} seeds of {rows[0].method} without a score"
+            return _nothing(f"{lost} ({_why_none(_lost(rows))}), and fewer runs are no smaller sample", None, level)
+    if min(len(a), len(b)) == 1 < max(len(a), len(b)):
+        one, several = (a, b) if len(a) == 1 else (b, a)
+        told = f"one seed of {one[0].method} against {len(several)} of {several[0].method}"
+        reason = f"{told}: nothing shows how far another seed of {one[0].method} would score"
+        return _nothing(reason, mean_of(a) - mean_of(b), level)
     if all(row.by_example is not None for row in (*a, *b)):
         return _by_example(a, b, level)
     if len(a) == len(b) == 1:
@@ -163,6 +178,17 @@ def _by_seed(a: Sequence[ScoreRow], b: Sequence[ScoreRow], level: float) -> Evid
     is_paired = _same_seeds(a, b)
     values_a, values_b = ([row.value for row in sorted(rows, key=_seed) if row.value is not None] for rows in (a, b))
     found = compare_scores(values_a, values_b, paired=is_paired, level=level, num_resamples=_NO_BOOTSTRAP)
+    counts = [{row.num_examples for row in rows} for rows in (a, b)]
+    if all(len(known) == 1 and None not in known for known in counts):
+        sizes = (a[0].num_examples or 0, b[0].num_examples or 0)
+        over_both = share_interval(
+            np.array(values_a), np.array(values_b), num_examples=sizes, paired=is_paired, level=level
+        )
+        assert over_both.p_value is not None
+        assert found.permutation.p_value is not None
+        p_value = max(over_both.p_value, found.permutation.p_value)
+        told = replace(found, difference=over_both.estimate, p_value=p_value, reason="")
+        return _of(told, _WITH_BINOMIAL, "seeds and examples")
     return _of(found, "t interval over seeds, paired" if is_paired else "Welch's t interval over seeds", "seeds")
 
 
@@ -193,6 +219,7 @@ def _over_seeds_alone(rows: Sequence[ScoreRow], level: float) -> Estimate:
     return Estimate(value=mean, ci_low=mean - reach, ci_high=mean + reach, level=level, method="t over seeds")
 
 
+_WITH_BINOMIAL = "t over seeds, with the binomial variance of examples added (answers taken for independent)"
 _CROSSED = "t of the crossed model over seeds and examples"
 _NO_BOOTSTRAP = 100
 """The least that `compare` takes: its bootstrap interval is not used here."""

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Literal
 
+from tunescope.analysis.tables.direction import Direction, direction_of, has_no_examples
 from tunescope.analysis.tables.pairwise import Evidence, Units, evidence, mean_of, mean_score, scored
-from tunescope.analysis.tables.scores_file import ScoreRow, ScoreTable, is_higher_better
+from tunescope.analysis.tables.scores_file import ScoreRow, ScoreTable
 from tunescope.errors import DataError, did_you_mean
 from tunescope.stats.estimate import Estimate, TestResult
 from tunescope.stats.holm import holm
 from tunescope.stats.proportions import PairingBounds
 
-PairVerdict = Literal["better", "undecided", "not estimable"]
+PairVerdict = Literal["better", "better on these examples", "undecided", "not estimable"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class Pair:
     """The test's p-value after Holm over the whole family."""
     units: Units
     verdict: PairVerdict
-    """`better`: `above` really is better, at the family's alpha."""
+    """`better`: `above` really is better, at the family's alpha. `better on these examples`: seeds agree, and nothing tells
+    whether other examples would; such a pair moves no rank."""
     pairing: PairingBounds | None
     holm_least: float | None
     """Holm-adjusted p were every pair of the family as well paired as its counts allow; None without `pairing`."""
@@ -73,9 +75,13 @@ class Ranking:
 
     task: str
     metric: str
-    is_higher_better: bool
+    direction: Direction
     entries: tuple[Entry, ...]
     pairs: tuple[Pair, ...]
+
+    @property
+    def is_higher_better(self) -> bool:
+        return self.direction.is_higher_better
 
     @property
     def ranked(self) -> tuple[Entry, ...]:
@@ -110,17 +116,26 @@ class Rankings:
     notes: tuple[str, ...]
 
 
-def rank_all(table: ScoreTable, *, reference: str | None = None, alpha: float = 0.05) -> Rankings:
+def rank_all(
+    table: ScoreTable,
+    *,
+    reference: str | None = None,
+    alpha: float = 0.05,
+    higher_is_better: Mapping[str, bool] | None = None,
+) -> Rankings:
     """Ranks the methods of every task and metric of a table, and tests all pairs as one family.
 
     Args:
         table: As a reader gives it.
         reference: Compare every method with this one only: a smaller family, but no range of ranks.
         alpha: Family-wise error rate; intervals are at 1 - alpha, each for itself.
+        higher_is_better: By metric, what the user says of it; of others their names decide (`direction`).
 
     Raises:
-        DataError: If no two methods share a task and metric, or the reference is not among the methods.
+        DataError: If no two methods share a task and metric, the reference is not among the methods, or `higher_is_better`
+            names a metric that is not there.
     """
+    directions = _directions(table, higher_is_better or {})
     groups: dict[tuple[str, str], dict[str, list[ScoreRow]]] = {}
     for row in table.rows:
         groups.setdefault((row.task, row.metric), {}).setdefault(row.method, []).append(row)
@@ -135,14 +150,20 @@ def rank_all(table: ScoreTable, *, reference: str | None = None, alpha: float = 
             f"{table.source}: reference '{reference}' is not a method of it. {did_you_mean(reference, known)}"
         )
     drafts = [
-        (key, methods, _order(key[1], methods), _evidence_of(key[1], methods, reference, 1 - alpha))
+        (key, methods, order := _order(directions[key[1]], methods), _evidence_of(order, methods, reference, 1 - alpha))
         for key, methods in groups.items()
     ]
     found = [one for *_, by_pair in drafts for one in by_pair.values()]
     adjusted = iter(_adjusted(found))
     rankings = tuple(
         _ranking(
-            key, methods, order, {names: (one, next(adjusted)) for names, one in by_pair.items()}, reference, alpha
+            key,
+            directions[key[1]],
+            methods,
+            order,
+            {names: (one, next(adjusted)) for names, one in by_pair.items()},
+            reference,
+            alpha,
         )
         for key, methods, order, by_pair in drafts
     )
@@ -160,9 +181,20 @@ _Adjusted = tuple[float | None, float | None, float | None]
 """Holm-adjusted p as tested, with the best pairing and with the worst."""
 
 
-def _order(metric: str, methods: Mapping[str, Sequence[ScoreRow]]) -> list[str]:
+def _directions(table: ScoreTable, said: Mapping[str, bool]) -> dict[str, Direction]:
+    metrics = list(dict.fromkeys(row.metric for row in table.rows))
+    for name in said:
+        if name not in metrics:
+            raise DataError(f"{table.source}: no scores of measure '{name}'. {did_you_mean(name, metrics)}")
+    return {
+        metric: Direction(is_higher_better=said[metric], source="said") if metric in said else direction_of(metric)
+        for metric in metrics
+    }
+
+
+def _order(direction: Direction, methods: Mapping[str, Sequence[ScoreRow]]) -> list[str]:
     """Methods best first, in the file's order where equal; those without a score last."""
-    sign = -1.0 if is_higher_better(metric) else 1.0
+    sign = -1.0 if direction.is_higher_better else 1.0
     means = {name: _mean(rows) for name, rows in methods.items()}
     return sorted(means, key=lambda name: (means[name] is None, sign * (means[name] or 0.0)))
 
@@ -173,9 +205,8 @@ def _mean(rows: Sequence[ScoreRow]) -> float | None:
 
 
 def _evidence_of(
-    metric: str, methods: Mapping[str, Sequence[ScoreRow]], reference: str | None, level: float
+    order: Sequence[str], methods: Mapping[str, Sequence[ScoreRow]], reference: str | None, level: float
 ) -> dict[tuple[str, str], Evidence]:
-    order = _order(metric, methods)
     return {
         (above, below): evidence(methods[above], methods[below], level=level)
         for above, below in combinations(order, 2)
@@ -200,6 +231,7 @@ def _adjusted(found: Sequence[Evidence]) -> list[_Adjusted]:
 
 def _ranking(
     key: tuple[str, str],
+    direction: Direction,
     methods: Mapping[str, Sequence[ScoreRow]],
     order: Sequence[str],
     tested: Mapping[tuple[str, str], tuple[Evidence, _Adjusted]],
@@ -207,12 +239,13 @@ def _ranking(
     alpha: float,
 ) -> Ranking:
     task, metric = key
-    pairs = tuple(
-        _pair(task, metric, names, one, adjusted, order.index(names[1]) == order.index(names[0]) + 1, alpha)
-        for names, (one, adjusted) in tested.items()
-    )
     means = {name: _mean(methods[name]) for name in order}
     ranked = [name for name in order if means[name] is not None]
+    neighbours = set(pairwise(ranked))
+    pairs = tuple(
+        _pair(task, metric, names, one, adjusted, names in neighbours, alpha)
+        for names, (one, adjusted) in tested.items()
+    )
     losses = {name: sum(pair.verdict == "better" and pair.below == name for pair in pairs) for name in order}
     wins = {name: sum(pair.verdict == "better" and pair.above == name for pair in pairs) for name in order}
     entries = tuple(
@@ -227,7 +260,7 @@ def _ranking(
         )
         for name in order
     )
-    return Ranking(task=task, metric=metric, is_higher_better=is_higher_better(metric), entries=entries, pairs=pairs)
+    return Ranking(task=task, metric=metric, direction=direction, entries=entries, pairs=pairs)
 
 
 def _pair(
@@ -240,13 +273,16 @@ def _pair(
     alpha: float,
 ) -> Pair:
     p_holm, holm_least, holm_greatest = adjusted
-    verdict: PairVerdict = "not estimable" if p_holm is None else "better" if p_holm <= alpha else "undecided"
+    found: PairVerdict = (
+        "better on these examples" if one.units == "seeds" and not has_no_examples(metric) else "better"
+    )
+    verdict: PairVerdict = "not estimable" if p_holm is None else found if p_holm <= alpha else "undecided"
     return Pair(
         task=task,
         metric=metric,
         above=names[0],
         below=names[1],
-        is_adjacent=is_adjacent and one.difference.value is not None,  # it has one where both have a score
+        is_adjacent=is_adjacent,
         difference=one.difference,
         test=one.test,
         p_holm=p_holm,
@@ -273,13 +309,29 @@ def _notes(rankings: Sequence[Ranking], alpha: float) -> list[str]:
             "tests take the answers of two methods for independent. If both answered the same examples, as in a benchmark, "
             "answers by example would give another p: never below the least nor above the greatest shown"
         ] = None
+    alone = dict.fromkeys(pair.metric for pair in pairs if pair.units == "seeds" and not has_no_examples(pair.metric))
+    if alone:
+        notes[
+            f"{', '.join(alone)}: seeds alone. Intervals and tests speak of these very examples, and other examples may turn "
+            "them round, so that no method is called better. Give num_examples where a score is a share of right answers, or "
+            "answers by example; a study's own runs have them: tunescope compare STUDY.yaml"
+        ] = None
     for ranking in rankings:
         name = " ".join(part for part in (ranking.task, ranking.metric) if part)
-        if not ranking.is_higher_better:
-            notes[f"{name}: lower is better"] = None
+        notes |= dict.fromkeys(_direction_told(ranking.metric, ranking.direction))
         if len(ranking.ranked) > 1 and ranking.ranked[-1].rank == 1:
             notes[f"{name}: all {len(ranking.ranked)} scores are equal"] = None
     return [*notes, *_out_of_reach(pairs, alpha)]
+
+
+def _direction_told(metric: str, direction: Direction) -> list[str]:
+    """What is said of a metric's direction; nothing where more is better and is known to be."""
+    way, other = ("higher", "lower") if direction.is_higher_better else ("lower", "higher")
+    if direction.source == "assumed":
+        return [f"{metric}: {way} is taken to be better, as its name does not say; else --{other}-is-better '{metric}'"]
+    if direction.source == "name" and not direction.is_higher_better:
+        return [f"{metric}: {way} is better, by its name; else --{other}-is-better '{metric}'"]
+    return [] if direction.is_higher_better else [f"{metric}: {way} is better"]
 
 
 def _out_of_reach(pairs: Sequence[Pair], alpha: float) -> list[str]:

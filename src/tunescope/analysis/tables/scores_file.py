@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunescope.analysis.tables.direction import is_loss
 from tunescope.errors import DataError
 from tunescope.hub.tables import read_table
 from tunescope.tasks.scores import SCORES
 
 _SHARES_OF_EXAMPLES = frozenset({"accuracy", "squad_exact"})
 """Those of our own scores that are a number of right answers divided by the number of examples."""
-_LOWER_IS_BETTER = frozenset({"error", "error rate", "forgetting", "loss", "mae", "perplexity", "train loss"})
+_LEAST_PERCENT = 10.0
+"""A score above it, beside one of 1 or less, suggests that two units are mixed."""
 _OUR_COLUMNS = frozenset({"kind", "method", "metric", "seed", "state", "task", "value"})
 _TRUTH = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 _KNOWN_KINDS = (
@@ -57,12 +59,6 @@ class ScoreTable:
     rows: tuple[ScoreRow, ...]
     notes: tuple[str, ...] = ()
     """What had to be assumed or left out in reading it."""
-
-
-def is_higher_better(metric: str) -> bool:
-    """Whether more of a metric is better: what `tunescope list metrics` says, False for the usual names of errors and losses."""
-    known = SCORES.get(metric)
-    return known.higher_is_better if known is not None else metric.lower().replace("_", " ") not in _LOWER_IS_BETTER
 
 
 def read_scores_file(path: Path) -> ScoreTable:
@@ -108,7 +104,7 @@ def _scores(path: Path, columns: Sequence[str], records: Sequence[dict[str, Any]
             )
         )
     _refuse_duplicates(path, rows)
-    return ScoreTable(source=str(path), rows=tuple(rows), notes=_notes_of_counts(rows))
+    return ScoreTable(source=str(path), rows=tuple(rows), notes=(*_notes_of_counts(rows), *_notes_of_units(rows)))
 
 
 def _our_results(path: Path, columns: Sequence[str], records: Sequence[dict[str, Any]]) -> ScoreTable:
@@ -243,7 +239,7 @@ def _examples(
 ) -> int | None:
     """How many examples the score is a share of; None where that is not said or the score is no share."""
     count = reader.whole(place, record, "num_examples")
-    if count is None or (metric in SCORES and metric not in _SHARES_OF_EXAMPLES):
+    if count is None or is_loss(metric) or (metric in SCORES and metric not in _SHARES_OF_EXAMPLES):
         return None
     if count < 1:
         raise reader.wrong(place, "num_examples", "1 or more", str(count))
@@ -313,6 +309,20 @@ def _notes_of_counts(rows: Sequence[ScoreRow]) -> tuple[str, ...]:
         f"{len(uneven)} of {len(rows)} scores are no whole number of num_examples (rounded in the file, or graded by example): "
         "the nearest whole number of right answers is taken",
     )
+
+
+def _notes_of_units(rows: Sequence[ScoreRow]) -> list[str]:
+    """Said where some scores look like percent and others like shares of one."""
+    by_metric: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        if row.value is not None:
+            by_metric[row.task, row.metric].append(row.value)
+    return [
+        f"{' '.join(part for part in key if part)}: scores from {min(values):g} to {max(values):g}: are percent and shares of one "
+        "mixed? Differences between the two would be of the unit, not of the methods"
+        for key, values in by_metric.items()
+        if 0.0 < min(values) <= 1.0 and _LEAST_PERCENT < max(values) <= 100.0 and not is_loss(key[1])
+    ]
 
 
 def _named(method: str, task: str, metric: str, seed: int | None) -> str:

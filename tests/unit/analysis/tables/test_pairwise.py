@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -95,7 +97,7 @@ def test_seeds_and_examples_are_crossed():
     [
         ([_row(value=None, reason="out of memory")], [_row("b")], "a: out of memory"),
         ([_row()], [_row("b")], "one score each and no num_examples"),
-        (_seeds("a", [0.5, 0.6, 0.7]), [_row("b", num_examples=10)], "one seed and no scores of single examples"),
+        (_seeds("a", [0.5, 0.6, 0.7]), [_row("b", num_examples=10)], "one seed of b against 3 of a"),
     ],
 )
 def test_what_cannot_be_tested_has_no_p_and_says_why(a, b, words):
@@ -103,6 +105,46 @@ def test_what_cannot_be_tested_has_no_p_and_says_why(a, b, words):
     assert found.test.p_value is None
     assert words in found.test.reason
     assert (found.difference.ci_low, found.units) == (None, "")
+
+
+def test_shares_of_known_size_bring_the_examples_part_along():
+    a, b = [0.800, 0.804, 0.802, 0.806, 0.801, 0.803], [0.779, 0.781, 0.780, 0.785, 0.778, 0.784]
+    alone = evidence(_seeds("a", a), _seeds("b", b), level=0.95)
+    assert (alone.units, alone.test.p_value) == ("seeds", 0.03125)
+    small, large = (
+        evidence(
+            [replace(row, num_examples=size) for row in _seeds("a", a)],
+            [replace(row, num_examples=size) for row in _seeds("b", b)],
+            level=0.95,
+        )
+        for size in (277, 100_000)
+    )
+    assert small.units == large.units == "seeds and examples"
+    assert small.test.p_value > 0.4, "277 examples do not tell 80% from 78%, however the seeds agree"
+    assert large.test.p_value == 0.03125
+    assert small.difference.ci_low < 0.0 < large.difference.ci_low
+    assert "binomial variance of examples" in small.difference.method
+
+
+def test_a_lost_seed_leaves_nothing_to_compare():
+    lost = [*_seeds("b", [0.1] * 7), *(_row("b", None, seed=seed, reason="out of memory") for seed in (7, 8, 9))]
+    for found in (
+        evidence(_seeds("a", [0.9] * 10), lost, level=0.95),
+        evidence(lost, _seeds("a", [0.9] * 10), level=0.95),
+    ):
+        assert (found.test.p_value, found.difference.value) == (None, None)
+        assert found.test.reason == (
+            "3 of 10 seeds of b without a score (out of memory), and fewer runs are no smaller sample"
+        )
+
+
+def test_one_seed_against_several_is_no_comparison_of_methods():
+    rng = np.random.default_rng(0)
+    several = [_answered("b", rng.random(400) < 0.75, seed) for seed in range(40)]
+    found = evidence([_answered("a", rng.random(400) < 0.63, 0)], several, level=0.95)
+    assert found.test.p_value is None
+    assert found.test.reason.startswith("one seed of a against 40 of b: nothing shows how far another seed of a")
+    assert found.difference.value == pytest.approx(-0.12, abs=0.05)
 
 
 def test_equal_scores_are_no_difference_and_no_error():

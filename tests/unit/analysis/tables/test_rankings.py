@@ -103,8 +103,52 @@ def test_lower_is_better_for_errors():
     (ranking,) = found.rankings
     assert [entry.method for entry in ranking.entries] == ["b", "a"]
     assert ranking.pairs[0].difference.value == pytest.approx(-1.35)
-    assert ranking.pairs[0].verdict == "better"
+    assert ranking.pairs[0].verdict == "better on these examples"
     assert "rmse: lower is better" in found.notes
+
+
+def _in_seeds(metric, a=1.0, b=0.5, **changes):
+    return [
+        _row(name, value * (1 + seed / 100), metric=metric, seed=seed, **({"num_examples": None} | changes))
+        for name, value in (("a", a), ("b", b))
+        for seed in range(8)
+    ]
+
+
+def test_seeds_alone_call_nothing_better_and_move_no_rank():
+    (ranking,) = (found := _ranked(*_in_seeds("rouge"))).rankings
+    assert [(entry.method, entry.rank_low, entry.rank_high, entry.num_worse) for entry in ranking.entries] == [
+        ("a", 1, 2, 0),
+        ("b", 1, 2, 0),
+    ]
+    assert _verdicts(ranking) == {("a", "b"): "better on these examples"}
+    assert any(note.startswith("rouge: seeds alone. Intervals and tests speak of these very") for note in found.notes)
+    (ranking,) = (found := _ranked(*_in_seeds("accuracy", 0.8, 0.5, num_examples=2000))).rankings
+    assert _verdicts(ranking) == {("a", "b"): "better"}
+    assert not any("seeds alone" in note for note in found.notes)
+
+
+def test_time_has_no_examples_so_that_seeds_are_all_there_is():
+    (ranking,) = (found := _ranked(*_in_seeds("train_s"))).rankings
+    assert _verdicts(ranking) == {("b", "a"): "better"}
+    assert not any("seeds alone" in note for note in found.notes)
+
+
+def test_a_direction_follows_the_name_and_the_user_has_the_last_word():
+    found = _ranked(*_in_seeds("eval_loss"))
+    assert [entry.method for entry in found.rankings[0].entries] == ["b", "a"]
+    assert "eval_loss: lower is better, by its name; else --higher-is-better 'eval_loss'" in found.notes
+    found = _ranked(*_in_seeds("eval_loss"), higher_is_better={"eval_loss": True})
+    assert [entry.method for entry in found.rankings[0].entries] == ["a", "b"]
+    assert not any("by its name" in note for note in found.notes)
+    found = _ranked(*_in_seeds("hausdorff"))
+    assert [entry.method for entry in found.rankings[0].entries] == ["a", "b"]
+    assert any(note.startswith("hausdorff: higher is taken to be better, as its name does not") for note in found.notes)
+    found = _ranked(*_in_seeds("hausdorff"), higher_is_better={"hausdorff": False})
+    assert [entry.method for entry in found.rankings[0].entries] == ["b", "a"]
+    assert "hausdorff: lower is better" in found.notes
+    with pytest.raises(DataError, match=r"no scores of measure 'los'\. Did you mean 'loss'"):
+        _ranked(*_in_seeds("loss"), higher_is_better={"los": True})
 
 
 def test_one_seed_says_so():

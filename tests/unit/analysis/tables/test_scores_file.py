@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tunescope.analysis.collect import ResultRow, as_table
-from tunescope.analysis.tables.scores_file import is_higher_better, read_scores_file
+from tunescope.analysis.tables.scores_file import read_scores_file
 from tunescope.errors import DataError
 
 
@@ -188,6 +188,14 @@ def test_nothing_to_read(tmp_path):
         read_scores_file(tmp_path / "none.csv")
 
 
-def test_errors_and_losses_are_better_when_lower():
-    assert not any(is_higher_better(name) for name in ("rmse", "mse", "loss", "forgetting", "train loss", "Perplexity"))
-    assert all(is_higher_better(name) for name in ("accuracy", "score", "test accuracy", "bleu"))
+def test_a_loss_is_no_share_of_examples(tmp_path):
+    text = "method,metric,score,num_examples\na,eval_loss,1.03,277\nb,eval_loss,0.53,277\nc,error rate,0.53,277\n"
+    rows = read_scores_file(_file(tmp_path, text)).rows
+    assert [row.num_examples for row in rows] == [None, None, 277]
+
+
+def test_percent_beside_shares_is_said(tmp_path):
+    (note,) = read_scores_file(_file(tmp_path, "method,score\na,83.1\nb,0.81\n")).notes
+    assert note.startswith("score: scores from 0.81 to 83.1: are percent and shares of one mixed?")
+    assert read_scores_file(_file(tmp_path, "method,score\na,83.1\nb,81\n")).notes == ()
+    assert read_scores_file(_file(tmp_path, "method,metric,score\na,loss,83.1\nb,loss,0.1\n")).notes == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tunescope.representations.pooling import pool
+from tunescope.representations.reads import pool, tokens_of
 
 _ROW = torch.tensor([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]])
 
@@ -52,3 +52,25 @@ def test_a_gap_in_the_mask_does_not_move_the_ends(how):
 def test_infinite_padding_does_not_leak_into_the_mean():
     hidden, mask = _padded("right", value=float("inf"))
     assert torch.equal(pool(hidden, mask, "mean")[0], torch.tensor([3.0, 30.0]))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_all_tokens_are_those_of_the_mask_in_their_order(side):
+    hidden, mask = _padded(side)
+    first, second = tokens_of(hidden.to(torch.float64), mask)
+    assert torch.equal(first, _ROW)
+    assert torch.equal(second, torch.arange(10.0).reshape(5, 2))
+    assert first.dtype == torch.float32
+
+
+def test_a_mask_may_be_float():
+    """As PEFT makes it where it puts learned tokens in front."""
+    hidden, mask = _padded("left")
+    for how in ("last_token", "first_token", "mean"):
+        assert torch.equal(pool(hidden, mask.float(), how), pool(hidden, mask, how))
+
+
+def test_a_mean_of_bf16_states_is_summed_in_fp32():
+    hidden = torch.full((1, 1000, 1), 1.0, dtype=torch.bfloat16)
+    hidden[0, 0] = 257.0  # 256 in bf16: its last place is 2, so a bf16 sum would lose every 1
+    assert pool(hidden, torch.ones(1, 1000), "mean").item() == pytest.approx((256 + 999) / 1000)

@@ -1,0 +1,188 @@
+"""The arguments of every command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from tunescope.cli import compare, drift, start, study
+
+_DEFAULT_STORE = Path("tunescope-store")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """`arguments.command` is the function to call; None where no command was given."""
+    parser = argparse.ArgumentParser(
+        prog="tunescope",
+        description="Full fine-tuning, LoRA or another PEFT method? One YAML study in, one trustworthy report out.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(command=None)
+
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--store",
+        type=Path,
+        default=_DEFAULT_STORE,
+        metavar="DIR",
+        help="where results are kept (default: %(default)s)",
+    )
+    options.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/"
+    )
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="change a field of the study, such as training.epochs=1; repeatable",
+    )
+    of_study = argparse.ArgumentParser(add_help=False, parents=[options])
+    of_study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
+    placed = argparse.ArgumentParser(add_help=False)
+    placed.add_argument(
+        "--workers", type=_workers, default=1, metavar="N", help="how many workers to place the jobs on (default: 1)"
+    )
+
+    run = _add(
+        commands,
+        "run",
+        study.run,
+        "check, plan, run what is missing, and show the results; run again to resume",
+        of_study,
+    )
+    run.add_argument("--dry-run", action="store_true", help="only show the plan")
+    run.set_defaults(workers=1, jobs=False)
+    check = _add(
+        commands,
+        "check",
+        study.check,
+        "find faults before hours are spent; exit 1 and a list if there are any",
+        of_study,
+        placed,
+    )
+    check.add_argument("--deep", action="store_true", help="also overfit ten examples with every method")
+    check.add_argument("--format", choices=("table", "json"), default="table")
+    plan = _add(
+        commands,
+        "plan",
+        study.plan,
+        "the jobs, their predicted time, memory and disk, and who runs what",
+        of_study,
+        placed,
+    )
+    plan.add_argument("--jobs", action="store_true", help="list every job, however many")
+    _add(commands, "status", study.status, "done, failed and left; every failure with its reason", of_study)
+    results = _add(commands, "results", study.results, "the result table; tidy rows with --format", of_study)
+    results.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "parquet"),
+        help="default: as --output ends (.csv, .json, .jsonl, .parquet, .txt), else table; json is one object a line",
+    )
+    instead = results.add_mutually_exclusive_group()
+    instead.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
+    instead.add_argument(
+        "--drift", action="store_true", help="drift instead of scores; rows are every layer and measure"
+    )
+    results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    comparing = _add(
+        commands,
+        "compare",
+        compare.compare,
+        "which differences are real: of a study, or of any table of scores",
+        options,
+    )
+    comparing.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="a study's YAML file; a CSV, JSON-lines or Parquet file of scores; a folder of PEFT's method-comparison results",
+    )
+    comparing.add_argument("--measure", metavar="NAME", help="tables of scores: this score alone")
+    comparing.add_argument(
+        "--reference", metavar="METHOD", help="tables of scores: each method against this one, not all pairs"
+    )
+    for way in ("lower", "higher"):
+        comparing.add_argument(
+            f"--{way}-is-better",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help=f"tables of scores: {way} is better of this score, where its name does not say; repeatable",
+        )
+    comparing.add_argument(
+        "--alpha",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="chance of a false finding in the family (default: 0.05)",
+    )
+    comparing.add_argument(
+        "--format", choices=("table", "csv", "json", "parquet"), help="default: as --output ends, else table"
+    )
+    comparing.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    drifting = _add(
+        commands,
+        "drift",
+        drift.drift,
+        "how far two models are apart: hub ids, checkpoints, adapters or runs of a store",
+    )
+    drifting.add_argument("base", metavar="BASE", help="a hub id or a folder with a model")
+    drifting.add_argument(
+        "tuned", metavar="TUNED", help="a hub id, a folder with a model or an adapter, or a run's artifact"
+    )
+    on = drifting.add_mutually_exclusive_group(required=True)
+    on.add_argument("--task", metavar="NAME", help="on this task's report rows (`tunescope list tasks`)")
+    on.add_argument("--text", type=Path, metavar="FILE", help="on these texts: a line, or a row's `text`, each")
+    drifting.add_argument(
+        "--pooling", choices=("last_token", "mean", "first_token"), default="last_token", help="default: %(default)s"
+    )
+    drifting.add_argument("--num-examples", type=_count, metavar="N", help="at most so many examples (default: all)")
+    drifting.add_argument("--max-length", type=_count, default=512, metavar="N", help="tokens of a text (default: 512)")
+    drifting.add_argument("--no-weights", action="store_true", help="leave out the updates of the weights")
+    drifting.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub")
+    drifting.add_argument(
+        "--output", type=Path, metavar="FILE", help="write every number there: .parquet, .csv or .json"
+    )
+    drifting.add_argument("--figure", type=Path, metavar="FILE", help="draw the layers there: .svg, .pdf or .png")
+    listing = _add(commands, "list", start.list_known, "the tasks, methods or metrics there are")
+    listing.add_argument("what", choices=("tasks", "methods", "metrics"))
+    init = _add(commands, "init", start.init, "write a commented study to start from")
+    init.add_argument("path", type=Path, nargs="?", default=Path("study.yaml"))
+    forget = _add(commands, "forget", study.forget, "delete one artifact, so that the next run makes it anew")
+    forget.add_argument("id", metavar="ID", help="the first digits of its id, four or more")
+    forget.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    purpose: str,
+    *parents: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=purpose, parents=list(parents))
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected a number of workers, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"tunescope {version('tunescope')}"

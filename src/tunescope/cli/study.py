@@ -1,0 +1,130 @@
+"""The commands of a study: run, check, plan, status, results, forget."""
+
+from __future__ import annotations
+
+import argparse
+
+from tunescope.cli.output import console, put_out
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Checks, plans, runs what is missing, and shows the results."""
+    if arguments.dry_run:
+        return plan(arguments)
+    from tunescope import api
+    from tunescope.report.drift import drift_summary
+    from tunescope.report.hypotheses import hypothesis_summary
+    from tunescope.report.progress import RunProgress
+    from tunescope.report.results import result_summary
+    from tunescope.report.trials import sweep_lines
+
+    terminal = console()
+    with RunProgress(terminal) as progress:
+        ran = api.run_study(
+            arguments.study,
+            store=arguments.store,
+            mirror=arguments.mirror,
+            changes=arguments.changes,
+            on_event=progress.on_event,
+        )
+    terminal.print(result_summary(ran.rows, ran.plan.study), soft_wrap=False)
+    for line in sweep_lines(ran.sweeps):
+        terminal.print(line)
+    if ran.drift:
+        terminal.print(drift_summary(ran.drift))
+    terminal.print(hypothesis_summary(ran.comparisons.comparisons, ran.comparisons.opinions))
+    summary = ran.summary
+    told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
+    if summary.tolerated:
+        told += f", {len(summary.tolerated)} trials failed and count as such"
+    if summary.interrupted:
+        told += f", {len(summary.left)} left; run the same command to go on"
+    terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
+    return summary.exit_code
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Shows what is wrong before hours are spent; 1 if anything is."""
+    from tunescope.preflight.check import check_study
+    from tunescope.report.check import check_summary
+
+    report = check_study(
+        arguments.study,
+        store=arguments.store,
+        mirror=arguments.mirror,
+        changes=arguments.changes,
+        workers=arguments.workers,
+        deep=arguments.deep,
+    )
+    if arguments.format == "json":
+        print(report.to_json())
+    else:
+        console().print(check_summary(report))
+    return 0 if report.is_clean else 1
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Shows the jobs, what they cost, and what the study could find."""
+    from tunescope import api
+    from tunescope.report.plan import plan_summary
+    from tunescope.study.known import expected_device
+
+    planned, placement = api.plan_study(
+        arguments.study, mirror=arguments.mirror, changes=arguments.changes, workers=arguments.workers
+    )
+    device = expected_device(planned.study)
+    named = f"{device.name}, {device.memory_gib:.1f} GiB"
+    console().print(plan_summary(planned, placement, device=named, every_job=arguments.jobs))
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Shows what is done, failed and left; 1 if anything failed."""
+    from tunescope import api
+    from tunescope.report.status import status_summary
+
+    found = api.study_status(arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes)
+    told = [one for one in found.jobs if one.state != "missing" or one.is_wanted]
+    states = [(one.job, one.state, one.reason) for one in told]
+    logs = [str(one.log) for one in told]
+    left = found.counts["missing"]
+    rest = f"{left} left" if left else "nothing left"
+    console().print(status_summary(found.plan.study.name, states, logs, f"{rest}. Store: {found.store}"))
+    return 1 if found.counts["failed"] else 0
+
+
+def results(arguments: argparse.Namespace) -> int:
+    """Shows or writes the results, or the trials of the sweeps."""
+    from tunescope import api
+    from tunescope.analysis.collect import as_table
+    from tunescope.analysis.drift import LayerDrift
+    from tunescope.analysis.trials import TrialRow
+    from tunescope.report.drift import drift_summary
+    from tunescope.report.results import result_summary
+    from tunescope.report.tidy import encoded, output_format
+    from tunescope.report.trials import trial_summary
+    from tunescope.study.load import load_study
+
+    form = output_format(arguments.format, arguments.output)
+    where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
+    if arguments.drift:
+        drifts, layers = api.study_drift(arguments.study, **where)
+        shown = drift_summary(drifts) if form == "table" else encoded(as_table(layers, LayerDrift), form)
+    elif arguments.trials:
+        trials, sweeps = api.study_trials(arguments.study, **where)
+        shown = trial_summary(trials, sweeps) if form == "table" else encoded(as_table(trials, TrialRow), form)
+    else:
+        rows = api.study_results(arguments.study, **where)
+        study = load_study(arguments.study, arguments.changes)
+        shown = result_summary(rows, study) if form == "table" else encoded(as_table(rows), form)
+    put_out(shown, arguments.output)
+    return 0
+
+
+def forget(arguments: argparse.Namespace) -> int:
+    """Deletes one artifact."""
+    from tunescope import api
+
+    for name in api.forget(arguments.id, store=arguments.store):
+        print(f"forgot {name}; the next run makes it anew")
+    return 0

@@ -1,0 +1,140 @@
+"""Any tuned checkpoint, as other tools or we left it: what it is, and the model it makes of a base model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tunescope.errors import ModelError
+from tunescope.models.base import BaseModelSpec
+from tunescope.models.network import Network, load_network
+from tunescope.models.saving import ADAPTER, HEAD, MODEL, load_adapter, load_tuned
+from tunescope.models.weights import weight_shapes
+from tunescope.tasks.spec import TaskKind
+
+_ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A tuned model before its weights are read."""
+
+    folder: Path
+    """Holds `model/`, `adapter/` or `head.safetensors` of a run of ours; else the model or adapter itself."""
+    kind: Literal["model", "adapter", "head"]
+    is_run: bool
+    """Whether it is what a run of ours keeps."""
+    task_kind: TaskKind
+    num_labels: int
+    base_name: str | None
+    """Hub id of the base model that an adapter names; None where it names none."""
+
+
+def describe_checkpoint(folder: Path) -> Checkpoint:
+    """What lies in a folder: a whole model, a peft adapter, or what a run of ours keeps.
+
+    Raises:
+        ModelError: If it is none of them.
+    """
+    found = [name for name in (ADAPTER, MODEL, HEAD) if (folder / name).exists()]
+    if len(found) == 1:
+        inside = folder / found[0]
+        if found[0] == HEAD:
+            kind, labels = _kind_of_heads(_file_shapes(inside))
+            return Checkpoint(
+                folder=folder, kind="head", is_run=True, task_kind=kind, num_labels=labels, base_name=None
+            )
+        described = describe_checkpoint(inside)
+        return Checkpoint(**(vars(described) | {"folder": folder, "is_run": True}))
+    if (folder / _ADAPTER_CONFIG).is_file():
+        weights = folder / "adapter_model.safetensors"
+        if not weights.is_file():
+            raise ModelError(f"{folder}: an adapter without adapter_model.safetensors. Save it as safetensors.")
+        kind, labels = _kind_of_heads(_file_shapes(weights))
+        name = _json(folder / _ADAPTER_CONFIG).get("base_model_name_or_path")
+        return Checkpoint(
+            folder=folder,
+            kind="adapter",
+            is_run=False,
+            task_kind=kind,
+            num_labels=labels,
+            base_name=name if isinstance(name, str) and name else None,
+        )
+    if (folder / "config.json").is_file():
+        kind, labels = _kind_of_heads(weight_shapes(folder, where=str(folder)))
+        return Checkpoint(folder=folder, kind="model", is_run=False, task_kind=kind, num_labels=labels, base_name=None)
+    raise ModelError(
+        f"{folder}: no model (config.json), no adapter ({_ADAPTER_CONFIG}) and no run's artifact "
+        f"({ADAPTER}/, {MODEL}/ or {HEAD}) is in it."
+    )
+
+
+def load_checkpoint(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Path) -> tuple[Network, Any]:
+    """The base network, and the tuned model on a base of its own.
+
+    Args:
+        checkpoint: From `describe_checkpoint`.
+        base: The base model; for a whole model it gives the tokenizer where the checkpoint brings none.
+        base_folder: Where its files lie.
+
+    Returns:
+        The network that the tuned model was made from or reads text by, and the tuned model, in evaluation mode.
+
+    Raises:
+        ModelError: If the checkpoint is of another base model, or cannot be read.
+    """
+    if (
+        checkpoint.base_name is not None
+        and "/" in checkpoint.base_name
+        and not Path(checkpoint.base_name).is_absolute()
+    ):
+        known = (base.name, base_folder.name)
+        if checkpoint.base_name not in known and not base.name.startswith((".", "/", "~")):
+            raise ModelError(
+                f"{checkpoint.folder}: this adapter is of base model '{checkpoint.base_name}', not of '{base.name}'. "
+                f"Give that one as BASE."
+            )
+    kind, labels = checkpoint.task_kind, checkpoint.num_labels
+    if checkpoint.kind == "model" and not checkpoint.is_run:
+        name = str(checkpoint.folder)
+        spec = BaseModelSpec(name=name, trust_remote_code=base.trust_remote_code, discard_head=True)
+        network = load_network(spec, checkpoint.folder, task_kind=kind, num_labels=labels, seed=0)
+        return network, network.model
+    discarding = base.model_copy(update={"discard_head": True})
+    network = load_network(discarding, base_folder, task_kind=kind, num_labels=labels, seed=0)
+    if checkpoint.is_run:
+        return network, load_tuned(network, checkpoint.folder)
+    return network, load_adapter(network, checkpoint.folder).eval()
+
+
+def _kind_of_heads(shapes: dict[str, tuple[int, ...]]) -> tuple[TaskKind, int]:
+    """What a checkpoint's head is for, and its outputs; a classification of two where it has none."""
+    for name, shape in shapes.items():
+        parts = name.split(".")
+        if "qa_outputs" in parts and name.endswith("weight"):
+            return "question_answering", 2
+        if ("score" in parts or "classifier" in parts) and len(shape) == 2 and "lora_" not in name:
+            if parts[-2] in ("dense", "pooler"):
+                continue
+            return ("regression", 1) if shape[0] == 1 else ("classification", shape[0])
+    return "classification", 2
+
+
+def _file_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not a whole safetensors file ({error}).") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({error}).") from error
+    return content if isinstance(content, dict) else {}

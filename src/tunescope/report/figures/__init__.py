@@ -1,0 +1,1 @@
+"""Figures for papers and pages: Matplotlib, one style, vector formats."""

@@ -1,0 +1,133 @@
+"""What every measure asks of its matrices: rows are examples, the same ones on both sides, and every value is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_ROUNDING = 1e-13
+"""A spread below this share of the mean is the rounding of a constant."""
+
+
+def matrix(where: str, name: str, X: np.ndarray) -> np.ndarray:
+    """X as (n, d) float64, a copy.
+
+    Args:
+        where: The function that asks, for the message.
+        name: What it calls the matrix.
+        X: (n, d) real numbers of any dtype.
+
+    Raises:
+        ValueError: If X is not (n, d) with n, d >= 1, or a value is not finite.
+    """
+    X64 = np.array(X, dtype=np.float64)
+    if X64.ndim != 2:
+        raise ValueError(f"{where}: {name} must be a matrix, examples by features, got shape {X64.shape}.")
+    if X64.size == 0:
+        raise ValueError(f"{where}: {name} is empty, shape {X64.shape}.")
+    check_finite(where, name, X64)
+    return X64
+
+
+def check_finite(where: str, name: str, X: np.ndarray, *, first_row: int = 0) -> None:
+    """Raises ValueError if a value of X (n, d) is not finite; rows are counted from `first_row` in the message."""
+    # One sum is cheaper than a mask, and is not finite if a value is not; a sum may also overflow, so the mask decides.
+    with np.errstate(all="ignore"):
+        if np.isfinite(X.sum()):
+            return
+    rows, columns = np.nonzero(~np.isfinite(X))
+    if rows.size:
+        raise ValueError(
+            f"{where}: {name} must be finite numbers, got {X[rows[0], columns[0]]} in row {first_row + int(rows[0])}, "
+            f"feature {int(columns[0])}."
+        )
+
+
+def paired(where: str, X: np.ndarray, Y: np.ndarray, *, min_examples: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """X and Y as (n, d_x) and (n, d_y) float64, copies.
+
+    Args:
+        where: The function that asks, for the message.
+        X: (n, d_x) representations of n examples.
+        Y: (n, d_y) representations of the same examples in the same order.
+        min_examples: Fewest n that the measure is defined for.
+
+    Raises:
+        ValueError: If X or Y is not a matrix of finite numbers, they differ in n, or n < `min_examples`.
+    """
+    X64, Y64 = matrix(where, "X", X), matrix(where, "Y", Y)
+    if len(X64) != len(Y64):
+        raise ValueError(
+            f"{where}: X and Y must hold the same examples in the same order, got {len(X64)} rows and {len(Y64)}."
+        )
+    check_num_examples(where, len(X64), min_examples)
+    return X64, Y64
+
+
+def check_num_examples(where: str, num_examples: int, min_examples: int, *, unit: str = "examples") -> None:
+    """Raises ValueError if there are fewer examples than a measure is defined for."""
+    if num_examples < min_examples:
+        raise ValueError(f"{where}: needs at least {min_examples} {unit}, got {num_examples}.")
+
+
+def check_varies(
+    where: str, name: str, scatter: float, mean: np.ndarray, num_examples: int, *, unit: str = "examples"
+) -> None:
+    """Raises ValueError if every example has the same features.
+
+    Args:
+        where: The function that asks.
+        name: What it calls the matrix.
+        scatter: Sum over examples of |x - mean|^2.
+        mean: (d,) of the examples.
+        num_examples: n.
+        unit: What has the features, for the message.
+    """
+    if scatter <= num_examples * _ROUNDING**2 * float(mean @ mean):
+        raise ValueError(
+            f"{where}: {name} is constant: all {unit} have the same features, so there is nothing to compare."
+        )
+
+
+def centred(where: str, name: str, X: np.ndarray) -> np.ndarray:
+    """X (n, d) float64 minus its column means; ValueError if X is constant."""
+    mean = X.mean(axis=0)
+    X = X - mean
+    # A second time: the first mean is rounded at the size of the mean, which may be large beside the spread.
+    X -= X.mean(axis=0)
+    check_varies(where, name, float(np.vdot(X, X)), mean, len(X))
+    return X
+
+
+def paired_sequences(
+    where: str, Xs: Sequence[np.ndarray], Ys: Sequence[np.ndarray], *, first: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Token states of the same sequences as lists of (tokens, d) float64 copies.
+
+    Args:
+        where: The function that asks.
+        Xs: Per sequence (T_i, d_x), a row per token.
+        Ys: Per sequence (T_i, d_y), the same tokens.
+        first: What number the first sequence has in messages.
+
+    Raises:
+        ValueError: If the numbers of sequences, or of one sequence's tokens, differ; features differ between sequences; or
+            one is empty or not finite.
+    """
+    if len(Xs) != len(Ys):
+        raise ValueError(f"{where}: X and Y must hold the same sequences, got {len(Xs)} and {len(Ys)}.")
+    Xs64 = [matrix(where, f"X of sequence {first + i}", X) for i, X in enumerate(Xs)]
+    Ys64 = [matrix(where, f"Y of sequence {first + i}", Y) for i, Y in enumerate(Ys)]
+    for i, (X, Y) in enumerate(zip(Xs64, Ys64, strict=True)):
+        if len(X) != len(Y):
+            raise ValueError(
+                f"{where}: X and Y must hold the same tokens of sequence {first + i}, got {len(X)} and {len(Y)}."
+            )
+        for name, found, expected in (("X", X, Xs64[0]), ("Y", Y, Ys64[0])):
+            if found.shape[1] != expected.shape[1]:
+                raise ValueError(
+                    f"{where}: {name} must have as many features in every sequence, got {expected.shape[1]} and "
+                    f"{found.shape[1]} (sequence {first + i})."
+                )
+    return Xs64, Ys64

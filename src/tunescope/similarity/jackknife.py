@@ -1,0 +1,288 @@
+"""Intervals over examples for debiased linear CKA, by leaving out one example (or one sequence) at a time.
+
+Not the bootstrap: examples drawn with replacement come twice, and a row beside its own copy puts back the diagonal that
+debiasing took out (95% intervals that cover 0 to 61%).
+
+Legend: n examples; theta the CKA of all, theta_s that of all but s; X, Y centred; K~ the Gram matrix with a diagonal of zeros;
+q = |x|^2. A HSIC_1 is a sum over distinct pairs, triples and quadruples of examples (`tokens`), and what is left of each sum
+without s follows from what s took part in: all n values together cost as much as one CKA. With K~1 = -q_x, L~1 = -q_y,
+
+    r = (K~ o L~) 1                    sum of k_ij l_ij  without s:  sum r - 2 r_s
+    k = K~1, l = L~1                   k'l               without s:  k'l - k_s l_s - (K~l)_s - (L~k)_s + r_s
+                                       sum k sum l       without s:  (sum k - 2 k_s)(sum l - 2 l_s).
+
+Interval: theta -/+ t se with se^2 = (n - 1) / n sum (theta_s - mean)^2 (Tukey) and Student's t of n - 1 degrees of freedom. CKA
+cannot pass 1, so near it the interval is made on the scale of log(1 - CKA) and taken back: where theta >= 0.5 and no
+theta_s is within 1e-9 of 1. In simulation (normal rows, d of 4 to 256, CKA .41 to .99) 95% intervals cover 95% to 97% at
+n = 200; at n = 50, 92% to 98%, the least where few directions carry the variance; with heavy tails 92% at n = 200. The
+difference of two models (`paired_jackknife`) covers 94% to 98%. The seeds of a study remain its unit where methods are compared; this speaks of the choice of examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tunescope.similarity import checks
+from tunescope.similarity.cross import cheaper_form, square_norms
+from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
+from tunescope.similarity.tokens import distinct_terms, square_of_mean
+
+_NEAR_ONE = 0.5
+"""From here on the log scale, which covers as well as the plain one (within 2%) and gives no interval that passes 1."""
+_AT_ONE = 1e-9
+"""So near to 1 log(1 - CKA) is made of rounding."""
+_ROWS_PER_TILE = 1024
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Jackknife:
+    """A value with its interval over examples."""
+
+    estimate: float
+    standard_error: float
+    """On the scale of `estimate`."""
+    ci_low: float
+    ci_high: float
+    level: float
+    """Share of such intervals that hold the value of the population the examples were drawn from."""
+    leave_one_out: np.ndarray = field(repr=False)
+    """(n,) the value without each example, in their order."""
+    method: str
+    """How the interval came about, in words for a table's foot."""
+
+
+def debiased_cka_jackknife(X: np.ndarray, Y: np.ndarray, *, level: float = 0.95) -> Jackknife:
+    """Debiased linear CKA with its jackknife interval over examples; time of two or three CKAs, O(n d + d^2) memory.
+
+    Args:
+        X: (n, d_x) n examples, d_x features; any float dtype, computed in float64.
+        Y: (n, d_y) the same n examples in the same order.
+        level: Of the interval.
+
+    Raises:
+        ValueError: If X and Y differ in n, n < 5, a value is not finite, either is constant, a self-term is not positive with
+            some example left out, or `level` is not between 0 and 1.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(60, 4))
+        >>> found = debiased_cka_jackknife(X, X + np.random.default_rng(1).normal(size=(60, 4)))
+        >>> found.ci_low < found.estimate < found.ci_high
+        True
+    """
+    X, Y = _centred_pair("debiased_cka_jackknife", X, Y)
+    values = _cka_values("debiased_cka_jackknife", _terms(X, Y), _terms(X, X), _terms(Y, Y))
+    return interval(float(values[0]), values[1:], level=level, at_most_one=True)
+
+
+def paired_jackknife(X: np.ndarray, Y_a: np.ndarray, Y_b: np.ndarray, *, level: float = 0.95) -> Jackknife:
+    """CKA(X, Y_a) - CKA(X, Y_b), debiased, of two models on the same examples, with its jackknife interval.
+
+    Each example is left out on both sides at once, so what makes it hard for both models cancels. On the scale of the
+    difference itself.
+
+    Args:
+        X: (n, d_x) the base.
+        Y_a: (n, d_a) one model, the same examples in the same order.
+        Y_b: (n, d_b) the other.
+        level: Of the interval.
+
+    Raises:
+        ValueError: As `debiased_cka_jackknife`.
+    """
+    where = "paired_jackknife"
+    base, A = _centred_pair(where, X, Y_a)
+    _, B = _centred_pair(where, X, Y_b)
+    self_x = _terms(base, base)
+    values = _cka_values(where, _terms(base, A), self_x, _terms(A, A))
+    values = values - _cka_values(where, _terms(base, B), self_x, _terms(B, B))
+    return interval(float(values[0]), values[1:], level=level)
+
+
+def token_jackknife(Xs: Sequence[np.ndarray], Ys: Sequence[np.ndarray], *, level: float = 0.95) -> Jackknife:
+    """Debiased linear CKA over tokens (`tokens.TokenPairSums`) with an interval from leaving out one sequence at a time.
+
+    Holds all tokens in memory: for passes that do not fit, take fewer sequences.
+
+    Args:
+        Xs: Per sequence (T_i, d_x), a row per token.
+        Ys: Per sequence (T_i, d_y), the same tokens.
+        level: Of the interval.
+
+    Returns:
+        `leave_one_out` has one value per sequence.
+
+    Raises:
+        ValueError: If sequences or their tokens differ in number, there are fewer than 5, one is empty or not finite, all
+            tokens are the same, a self-term is not positive, or `level` is not between 0 and 1.
+    """
+    where = "token_jackknife"
+    Xs, Ys = checks.paired_sequences(where, Xs, Ys)
+    checks.check_num_examples(where, len(Xs), MIN_EXAMPLES_DEBIASED + 1, unit="sequences")
+    x, y = _Tokens.centred(where, "X", Xs), _Tokens.centred(where, "Y", Ys)
+    values = _cka_values(where, _token_terms(x, y), _token_terms(x, x), _token_terms(y, y))
+    return interval(float(values[0]), values[1:], level=level, at_most_one=True, unit="sequences")
+
+
+def interval(
+    estimate: float,
+    leave_one_out: np.ndarray,
+    *,
+    level: float = 0.95,
+    at_most_one: bool = False,
+    unit: str = "examples",
+) -> Jackknife:
+    """The jackknife interval of any number that is a smooth function of examples.
+
+    Args:
+        estimate: The number of all examples.
+        leave_one_out: (n,) the number without each.
+        level: Of the interval.
+        at_most_one: The number cannot pass 1: on the scale of log(1 - number) where it is near (see the module).
+        unit: What was left out, for `method`.
+
+    Raises:
+        ValueError: If there are fewer than 2 values, one is not finite, or `level` is not between 0 and 1.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 3.0])
+        >>> found = interval(2.0, (6.0 - x) / 2.0)
+        >>> round(found.standard_error / (x.std(ddof=1) / 3**0.5), 12)
+        1.0
+    """
+    from scipy.special import stdtrit
+
+    values = np.array(leave_one_out, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"interval: needs at least 2 leave-one-out values in one row, got shape {values.shape}.")
+    if not np.isfinite(values).all() or not math.isfinite(estimate):
+        raise ValueError("interval: estimate and leave-one-out values must be finite numbers.")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"interval: level must lie between 0 and 1, got {level}.")
+    t = float(stdtrit(len(values) - 1, (1.0 + level) / 2.0))
+    error = _standard_error(values)
+    low, high, scale = estimate - t * error, estimate + t * error, ""
+    if at_most_one and estimate >= _NEAR_ONE and max(estimate, float(values.max())) < 1.0 - _AT_ONE:
+        rest, factor = 1.0 - estimate, math.exp(t * _standard_error(np.log1p(-values)))
+        low, high, scale = 1.0 - rest * factor, 1.0 - rest / factor, " on the scale of log(1 - value)"
+    return Jackknife(
+        estimate=estimate,
+        standard_error=error,
+        ci_low=low,
+        ci_high=high,
+        level=level,
+        leave_one_out=values,
+        method=f"jackknife over {len(values)} {unit}, t interval{scale}",
+    )
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return math.sqrt((len(values) - 1) * float(values.var()))
+
+
+def _centred_pair(where: str, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    X, Y = checks.paired(where, X, Y, min_examples=MIN_EXAMPLES_DEBIASED + 1)
+    return checks.centred(where, "X", X), checks.centred(where, "Y", Y)
+
+
+def _cka_values(where: str, cross: np.ndarray, self_x: np.ndarray, self_y: np.ndarray) -> np.ndarray:
+    """(1 + n,) CKA of all and without each, from the terms (3, 1 + n) of the three HSICs."""
+    self_x, self_y = (
+        without_rounding(terms.sum(axis=0), np.abs(terms).sum(axis=0), np.float64) for terms in (self_x, self_y)
+    )
+    values = cka_ratio(cross.sum(axis=0), self_x, self_y)
+    if np.isnan(values).any():
+        raise ValueError(
+            f"{where}: a self-term is not positive: examples are all equally far apart, CKA is not defined."
+        )
+    return values
+
+
+def _terms(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(3, 1 + n) the terms of HSIC_1 of all examples, then without each; X, Y centred."""
+    pairs, shared, free = _sums(X, Y)
+    return _distinct(len(X), pairs, shared - pairs, free - 4.0 * shared + 2.0 * pairs)
+
+
+def _distinct(n: int, S_2: np.ndarray, S_3: np.ndarray, S_4: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [distinct_terms(n, S_2[:1], S_3[:1], S_4[:1]), distinct_terms(n - 1, S_2[1:], S_3[1:], S_4[1:])], axis=1
+    )
+
+
+def _sums(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sums of k_ij l_ij, of k_i. l_i. and k.. l.. off the diagonals, each (1 + n,): of all, then without each."""
+    q_x, q_y = square_norms(X), square_norms(Y)
+    own = q_x * q_y
+    r = _products_by_row(X, Y) - own
+    # K~ l with l = -q_y; the diagonal's part taken out again.
+    K_l, L_k = own - X @ (q_y @ X), own - Y @ (q_x @ Y)
+    sum_x, sum_y = float(q_x.sum()), float(q_y.sum())
+    return (
+        np.concatenate([[r.sum()], r.sum() - 2.0 * r]),
+        np.concatenate([[own.sum()], own.sum() - own - K_l - L_k + r]),
+        np.concatenate([[sum_x * sum_y], (sum_x - 2.0 * q_x) * (sum_y - 2.0 * q_y)]),
+    )
+
+
+def _products_by_row(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(n,) sum over j of k_ij l_ij, the diagonal too."""
+    if cheaper_form(len(X), X.shape[1], Y.shape[1]) == "features":
+        return np.asarray(np.einsum("nd,nd->n", X @ (X.T @ Y), Y))
+    return np.concatenate(
+        [
+            np.einsum("nm,nm->n", X[start : start + _ROWS_PER_TILE] @ X.T, Y[start : start + _ROWS_PER_TILE] @ Y.T)
+            for start in range(0, len(X), _ROWS_PER_TILE)
+        ]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tokens:
+    """One side's tokens about the mean over sequences of their means."""
+
+    states: list[np.ndarray]
+    """Per sequence (T_i, d)."""
+    means: np.ndarray
+    """(N, d)"""
+
+    @classmethod
+    def centred(cls, where: str, name: str, sequences: list[np.ndarray]) -> _Tokens:
+        mean = np.mean([X.mean(axis=0) for X in sequences], axis=0)
+        states = [X - mean for X in sequences]
+        scatter = sum(float(np.vdot(X, X)) / len(X) for X in states)
+        checks.check_varies(where, name, scatter, mean, len(states), unit="tokens")
+        rest = np.mean([X.mean(axis=0) for X in states], axis=0)
+        states = [X - rest for X in states]
+        return cls(states=states, means=np.stack([X.mean(axis=0) for X in states]))
+
+
+def _token_terms(x: _Tokens, y: _Tokens) -> np.ndarray:
+    """(3, 1 + N) the terms of the blocked HSIC_1 of all sequences, then without each; letters as in `tokens`."""
+    pairs, shared, free = _sums(x.means, y.means)
+    B = x.means.T @ y.means
+    M = np.zeros_like(B)
+    for X, Y in zip(x.states, y.states, strict=True):
+        M += X.T @ Y / len(X)
+    M_y, x_M, to_M, to_B, squares = [], [], [], [], []
+    for X, Y, xbar, ybar in zip(x.states, y.states, x.means, y.means, strict=True):
+        M_y.append((Y @ ybar) @ X / len(X))
+        x_M.append((X @ xbar) @ Y / len(X))
+        to_M.append(float(np.vdot(X @ M, Y)) / len(X))
+        to_B.append(float(np.vdot(X @ B, Y)) / len(X))
+        squares.append(square_of_mean(X, Y))
+    with_others = np.array(to_M) - np.array(squares)
+    own = np.einsum("nd,nd->n", x.means, np.array(M_y))
+    first = 2.0 * own - np.array(to_B)
+    from_x = x.means @ np.sum(M_y, axis=0) - own
+    from_y = y.means @ np.sum(x_M, axis=0) - own
+    from_both = np.einsum("nd,nd->n", x.means @ M, y.means) - own
+    return _distinct(
+        len(x.states),
+        np.concatenate([[with_others.sum()], with_others.sum() - 2.0 * with_others]),
+        np.concatenate([[first.sum()], first.sum() - first + from_x + from_y + 2.0 * from_both]),
+        free - 4.0 * shared + 2.0 * pairs,
+    )

@@ -1,0 +1,199 @@
+"""Rows of the same examples on one side or two: kept while they are few, folded into sums of products when they are many.
+
+Legend: n examples; d features; a side is "x" or "y"; a pair of sides, such as "xy", has moments (`moments.Moments`).
+
+While a pass has few examples their rows are kept: there are then fewer of them than of sums, and Gram matrices are the cheaper
+way to a CKA (`cross.crossing`). Beyond, the rows are folded into the moments, a block at a time: O(d^2) memory whatever n.
+Blocks are cut anew, so that the batches in which one pass brings its rows do not change a bit of the result.
+
+Rows are folded as x - shift. HSIC does not depend on the shift, floats do: hidden states have means whose square is a thousand
+times their variance, and squares of raw rows leave no digits. The shift is the caller's, or the mean of the rows kept when the
+first are folded. Sums with different shifts merge exactly, by the algebra of `moments`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+
+from tunescope.similarity import checks
+from tunescope.similarity.cross import crossing
+from tunescope.similarity.moments import Moments, shifted_rows
+
+_BLOCK = 1024
+"""Rows folded at once: enough for a product to run at full speed, few enough that float32 products keep their digits."""
+_FEWEST_KEPT = 512
+"""With few features sums are cheaper from the start; so many rows cost little and make a good shift."""
+
+
+class RowSums:
+    """What `streaming.SelfSums` and `streaming.PairSums` have in common.
+
+    Args:
+        widths: Features of each side.
+        shifts: Of each side (d,), or None.
+        dtype: Of products, float32 or float64; sums are float64.
+        pairs: Which pairs of sides to take moments of.
+    """
+
+    _sides: str
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        shifts: Sequence[np.ndarray | None],
+        dtype: type[np.floating],
+        pairs: tuple[str, ...],
+    ) -> None:
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"{self._where}: dtype must be float32 or float64, got {np.dtype(dtype).name}.")
+        for side, width, shift in zip(self._sides, widths, shifts, strict=True):
+            if width < 1:
+                raise ValueError(f"{self._where}: {side.upper()} needs at least one feature, got {width}.")
+            if shift is not None and (np.shape(shift) != (width,) or not np.isfinite(shift).all()):
+                raise ValueError(
+                    f"{self._where}: shift_{side} must be {width} finite numbers, got shape {np.shape(shift)}."
+                )
+        self._pairs = pairs
+        self._dtype = dtype
+        self._widths = tuple(widths)
+        self._shifts = [None if shift is None else np.array(shift, dtype=np.float64) for shift in shifts]
+        self._kept: list[list[np.ndarray]] = [[] for _ in widths]
+        self._num_kept = 0
+        self._most_kept = max(_FEWEST_KEPT, crossing(widths[0], widths[-1]))
+        self._moments: dict[str, Moments] = {}  # empty while all rows are kept
+
+    @property
+    def num_examples(self) -> int:
+        """Examples seen."""
+        return self._num_kept + (self._moments[self._pairs[0]].num_examples if self._moments else 0)
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether all that was seen is held as rows, not as sums."""
+        return not self._moments
+
+    def fold(self) -> None:
+        """Turns the rows that are kept into sums, however few: nothing of a single example is left.
+
+        Raises:
+            ValueError: If there was no example and no shift was given.
+        """
+        if self.num_examples == 0 and any(shift is None for shift in self._shifts):
+            raise ValueError(f"{self._where}: no examples to fold.")
+        if self._num_kept or not self._moments:
+            self._fold(everything=True)
+
+    def merge(self, other: Self) -> None:
+        """Counts in all examples of another accumulator, which stays as it was; their shifts may differ.
+
+        Raises:
+            ValueError: If the other has other features, another dtype or other products.
+        """
+        mine, theirs = (self._widths, self._dtype, self._pairs), (other._widths, other._dtype, other._pairs)
+        if mine != theirs:
+            raise ValueError(
+                f"{self._where}: can only merge with sums of the same features, dtype and pairs, got "
+                f"{self._widths}, {self._dtype.__name__}, {self._pairs} and "
+                f"{other._widths}, {other._dtype.__name__}, {other._pairs}."
+            )
+        if other._moments:
+            if self.num_examples == 0:
+                # Rows of our own know their mean best; without any, the other's shift will do.
+                self._shifts = [
+                    own if own is not None else others for own, others in zip(self._shifts, other._shifts, strict=True)
+                ]
+            self.fold()
+            for pair, moments in self._moments.items():
+                moments.merge(other._moments[pair])
+        if other._num_kept:
+            self._keep([np.concatenate(kept) for kept in other._kept])
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All there is to save: rows while they are kept (`fold` first where none may be written), else sums."""
+        arrays = {"float_bits": np.array(np.finfo(self._dtype).bits)}
+        if self._moments:
+            self.fold()
+            arrays |= {f"Z_{pair}": moments.Z for pair, moments in self._moments.items()}
+        else:
+            for side, kept, width in zip(self._sides, self._kept, self._widths, strict=True):
+                arrays[f"rows_{side}"] = np.concatenate(kept) if kept else np.empty((0, width), dtype=self._dtype)
+        for side, shift in zip(self._sides, self._shifts, strict=True):
+            if shift is not None:
+                arrays[f"shift_{side}"] = shift
+        return arrays
+
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes up what `to_arrays` gave, into an accumulator that is empty."""
+        if f"rows_{self._sides[0]}" in arrays:
+            self._keep([np.asarray(arrays[f"rows_{side}"]) for side in self._sides])
+            return
+        for pair in self._pairs:
+            shift_x, shift_y = (np.array(arrays[f"shift_{side}"]) for side in pair)
+            self._moments[pair] = Moments(shift_x, shift_y, np.array(arrays[f"Z_{pair}"]))
+
+    @property
+    def _where(self) -> str:
+        return type(self).__name__
+
+    def _update(self, batches: Sequence[np.ndarray]) -> None:
+        """Checks a batch of each side, then keeps it."""
+        batches = [np.asarray(batch) for batch in batches]
+        for side, batch, width in zip(self._sides, batches, self._widths, strict=True):
+            if batch.ndim != 2 or batch.shape[1] != width:
+                raise ValueError(
+                    f"{self._where}: {side.upper()} must be examples by {width} features, got shape {batch.shape}."
+                )
+        if len(batches[0]) != len(batches[-1]):
+            raise ValueError(
+                f"{self._where}: X and Y must hold the same examples in the same order, got {len(batches[0])} rows and "
+                f"{len(batches[-1])}."
+            )
+        for side, batch in zip(self._sides, batches, strict=True):
+            checks.check_finite(self._where, side.upper(), batch, first_row=self.num_examples)
+        self._keep(batches)
+
+    def _keep(self, batches: Sequence[np.ndarray]) -> None:
+        """Copies rows, a block at a time so that a batch of any size fits, and folds what is complete."""
+        for start in range(0, len(batches[0]), _BLOCK):
+            for kept, batch in zip(self._kept, batches, strict=True):
+                rows = batch[start : start + _BLOCK]
+                is_narrow = rows.dtype.kind == "f" and rows.dtype.itemsize <= 4
+                kept.append(rows.astype(np.float32 if is_narrow else np.float64))
+            self._num_kept += len(rows)
+            if self._num_kept >= (_BLOCK if self._moments else self._most_kept + 1):
+                self._fold(everything=False)
+
+    def _fold(self, *, everything: bool) -> None:
+        """Folds all rows that are kept, or as many as make whole blocks."""
+        sides = [
+            np.concatenate(kept) if kept else np.empty((0, d)) for kept, d in zip(self._kept, self._widths, strict=True)
+        ]
+        if not self._moments:
+            # The same rows give the shift however they came, so that the cut into batches changes nothing.
+            self._shifts = [
+                rows[: self._most_kept].mean(axis=0, dtype=np.float64) if shift is None else shift
+                for rows, shift in zip(sides, self._shifts, strict=True)
+            ]
+        shifts = {side: shift for side, shift in zip(self._sides, self._shifts, strict=True) if shift is not None}
+        if not self._moments:
+            self._moments = {pair: Moments(shifts[pair[0]], shifts[pair[1]]) for pair in self._pairs}
+        num_folded = self._num_kept if everything else self._num_kept // _BLOCK * _BLOCK
+        for start in range(0, num_folded, _BLOCK):
+            block = {
+                side: shifted_rows(rows[start : min(start + _BLOCK, num_folded)], shifts[side], self._dtype)
+                for side, rows in zip(self._sides, sides, strict=True)
+            }
+            for pair, moments in self._moments.items():
+                moments.add(block[pair[0]], block[pair[1]])
+        self._num_kept -= num_folded
+        self._kept = [[rows[num_folded:].copy()] if self._num_kept else [] for rows in sides]
+
+    def _kept_rows(self) -> list[np.ndarray]:
+        """Each side's rows, all of the pass while `keeps_rows`, about their mean, float64; ValueError if constant."""
+        return [
+            checks.centred(self._where, side.upper(), np.concatenate(kept).astype(np.float64))
+            for side, kept in zip(self._sides, self._kept, strict=True)
+        ]

@@ -1,0 +1,92 @@
+"""How far one trained run moved from its base model, or from another run: hidden states, and the weights themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from tunescope.drift.compare_states import compare_states
+from tunescope.drift.pair import Pair
+from tunescope.drift.random_models import moved_at_random
+from tunescope.drift.row import rows_as_table
+from tunescope.drift.summary import mean_drift
+from tunescope.errors import ModelError
+from tunescope.models.saving import load_tuned
+from tunescope.representations.side_by_side import paired_states
+from tunescope.steps.context import StepContext
+from tunescope.steps.device import use_threads
+from tunescope.steps.drift_inputs import drift_inputs
+from tunescope.steps.inputs import network_for
+from tunescope.study.configs import DriftConfig
+from tunescope.weights.measure import update_rows
+
+STATES_NAME = "states.parquet"
+WEIGHTS_NAME = "weights.parquet"
+IDS_NAME = "ids.json"
+_SEED = 0
+"""Draws the random update."""
+
+
+def run(
+    config: DriftConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
+) -> dict[str, Any]:
+    """Writes `states.parquet` (a row per layer and measure), `ids.json` and, where asked for, `weights.parquet`."""
+    use_threads(context.num_threads)
+    began = time.perf_counter()
+    read = drift_inputs(config, context)
+    network = read.network
+    again = network_for(config.base_model, config.task, context.source, seed=0, device=context.device)
+    tuned = load_tuned(again, inputs["run"]).to(torch.device(context.device))
+    models, pairs = [network.model, tuned], [Pair(compared="tuned")]
+    notes: list[str] = []
+    if "other" in inputs:
+        third = network_for(config.base_model, config.task, context.source, seed=0, device=context.device)
+        models = [tuned, load_tuned(third, inputs["other"]).to(torch.device(context.device))]
+        pairs = [Pair(compared="seeds")]
+    elif config.random_update:
+        try:
+            models.append(moved_at_random(network.model, tuned, seed=_SEED))
+            pairs.append(Pair(compared="random_update", other=2))
+        except ModelError as error:
+            notes.append(f"no random update of the same length: {error}")
+    rows = compare_states(
+        paired_states(
+            models,
+            network,
+            read.encoded,
+            reads=config.pooling,
+            batch_tokens=context.compute.evaluation_batch_tokens,
+        ),
+        pairs,
+        num_examples=len(read.ids),
+        num_features=network.model.config.hidden_size,
+        measures=config.measures,
+        layer_pairs=config.layer_pairs,
+    )
+    pq.write_table(rows_as_table(rows), out / STATES_NAME, compression="zstd")
+    (out / IDS_NAME).write_text(json.dumps(read.ids), encoding="utf-8")
+    facts: dict[str, Any] = {}
+    if config.weights:
+        base = context.source.model_folder(config.base_model.name, config.base_model.revision)
+        updates = update_rows(inputs["run"], base, directions=config.weight_directions)
+        table = pa.Table.from_pylist([asdict(row) for row in updates])
+        pq.write_table(table, out / WEIGHTS_NAME, compression="zstd")
+        facts["num_modules"] = len(updates)
+    return {
+        "drift": {pair.compared: mean_drift(rows, pair.compared, config.pooling[0]) for pair in pairs},
+        "num_examples": len(read.ids),
+        "token_ids_sha256": read.token_ids_sha256,
+        "data_fingerprint": read.data_fingerprint,
+        "model_fingerprint": read.model_fingerprint,
+        "drift_s": time.perf_counter() - began,
+        "notes": notes,
+        **facts,
+    }

@@ -1,0 +1,76 @@
+"""What a study asks of drift: how far each run's hidden states, weights and language moved from its base model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tunescope.errors import did_you_mean
+from tunescope.fields import Count, Frozen
+from tunescope.tasks.texts import TextSource
+
+Pooling = Literal["last_token", "mean", "first_token"]
+Control = Literal["base_again", "untrained", "shuffled", "random_network", "bf16", "random_update", "seeds"]
+CONTROLS: tuple[Control, ...] = (
+    *("base_again", "untrained", "shuffled", "random_network"),
+    *("bf16", "random_update", "seeds"),
+)
+
+DRIFT_MEASURE = "debiased_linear_cka"
+"""A run's drift is one minus this similarity to its base model, averaged over its blocks."""
+
+
+class DriftSettings(Frozen):
+    """How far the hidden states of tuned models are from their base model's on each task's report rows."""
+
+    measures: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        *("debiased_linear_cka", "linear_cka", "relative_change", "cosine", "centred_cosine"),
+        *("norm_ratio", "mean_shift", "procrustes_distance", "mutual_knn"),
+    )
+    """Names that `tunescope list measures` shows."""
+    pooling: Annotated[tuple[Pooling, ...], Field(min_length=1)] = ("last_token",)
+    """How a text's hidden states become one vector: the last token has seen all of it in a decoder."""
+    num_examples: Count | None = None
+    """At most so many of a task's report rows, chosen by row hash; all where absent."""
+    controls: tuple[Control, ...] = CONTROLS
+    """What the number would be if nothing had happened, or everything: computed beside it."""
+    layer_pairs: bool = True
+    """Whether the debiased CKA of every layer of the base model with every layer of the tuned one is computed too."""
+    weights: bool = True
+    """Whether the updates of the weights themselves are measured, module by module: norms, ranks, spectra."""
+    weight_directions: bool = False
+    """Whether their singular directions are compared with the base weights' too (subspaces, intruder dimensions): a
+    decomposition of every changed weight, minutes for a model of 1.1 B parameters."""
+
+    @model_validator(mode="after")
+    def _knows_its_measures(self) -> Self:
+        from tunescope.similarity.measures import MEASURES
+
+        for name in self.measures:
+            if name not in MEASURES:
+                raise ValueError(f"unknown measure '{name}'. {did_you_mean(name, MEASURES)}")
+        for what in ("measures", "pooling", "controls"):
+            named = getattr(self, what)
+            if len(set(named)) != len(named):
+                raise ValueError(f"{what} must differ from each other, got {list(named)}")
+        if DRIFT_MEASURE not in self.measures:
+            raise ValueError(f"measures lacks {DRIFT_MEASURE}, from which a run's drift is computed. Add it")
+        return self
+
+
+class RetentionSettings(Frozen):
+    """What tuned models still know of plain text: their loss under the base model's own language-model head."""
+
+    texts: Annotated[tuple[TextSource, ...], Field(min_length=1)]
+    window: Annotated[int, Field(ge=8, le=1_000_000)] = 512
+    """Tokens read at once; a longer text is cut into windows, each token scored once."""
+    max_tokens: Count = 100_000
+    """Of each text source: the windows that follow are left out."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [text.name for text in self.texts]
+        if len(set(names)) != len(names):
+            raise ValueError(f"texts must have names that differ, got {names}")
+        return self

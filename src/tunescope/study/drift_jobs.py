@@ -1,0 +1,178 @@
+"""The jobs that measure drift: one per run, one per pair of seeds, and the controls once per base model and task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tunescope.models.base import BaseModelSpec
+from tunescope.study.configs import (
+    DriftConfig,
+    DriftControlsConfig,
+    RetentionConfig,
+    as_reported,
+    hashes_of,
+    text_hashes_of,
+)
+from tunescope.study.job import Job
+from tunescope.study.labels import label_of
+from tunescope.study.spec import StudySpec
+from tunescope.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from tunescope.study.plan import RunCell
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftCell:
+    """One job of drift or retention, and where it belongs in the study."""
+
+    what: Literal["run", "seeds", "controls", "retention"]
+    """A run against its base; two runs of one method against each other; what holds for all runs; plain text."""
+    base_model: str
+    task: TaskSpec
+    method: str | None
+    """None for controls."""
+    seeds: tuple[int, ...]
+    """The run's, or both runs'; empty for controls."""
+    job: Job
+
+
+def drift_cells(
+    study: StudySpec, runs: Sequence[RunCell], decoders: Mapping[str, bool], hashes: Mapping[str, str]
+) -> Iterator[DriftCell]:
+    """Every job that measures drift or retention in a study; none where it asks for neither.
+
+    Args:
+        study: What is asked.
+        runs: Its runs.
+        decoders: Base model -> whether it is a decoder; only decoders have a next word to forget.
+        hashes: File as the study names it -> SHA-256 of its bytes.
+    """
+    for model in study.base_models:
+        for task in study.tasks:
+            own = [run for run in runs if (run.base_model, run.task.name) == (model.name, task.name)]
+            if study.drift is not None:
+                yield from _controls(study, model, task, hashes)
+                for run in own:
+                    yield _against_base(study, model, run, hashes)
+                if "seeds" in study.drift.controls:
+                    yield from _between_seeds(study, model, own, hashes)
+            if study.retention is not None and decoders[model.name]:
+                for run in own:
+                    yield _retention(study, model, run, hashes)
+
+
+def _controls(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> Iterator[DriftCell]:
+    asked = study.drift
+    assert asked is not None
+    once = tuple(control for control in asked.controls if control not in ("random_update", "seeds"))
+    if not once:
+        return
+    untrained = {entry.name: entry.typical().method for entry in study.methods} if "untrained" in once else {}
+    config = DriftControlsConfig(
+        **_on_task(study, model, task, hashes),
+        controls=once,
+        untrained={
+            name: method for name, method in sorted(untrained.items()) if method.kind not in ("full", "head_only")
+        },
+    )
+    label = label_of(study, model, task.name, "drift-controls")
+    about = {"base_model": model.name, "task": task.name}
+    yield DriftCell(
+        what="controls",
+        base_model=model.name,
+        task=task,
+        method=None,
+        seeds=(),
+        job=Job(label=label, config=config, about=about),
+    )
+
+
+def _against_base(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: Mapping[str, str]) -> DriftCell:
+    asked = study.drift
+    assert asked is not None
+    config = DriftConfig(
+        **_on_task(study, model, run.task, hashes),
+        layer_pairs=asked.layer_pairs,
+        weights=asked.weights,
+        weight_directions=asked.weights and asked.weight_directions,
+        random_update="random_update" in asked.controls,
+    )
+    return DriftCell(
+        what="run",
+        base_model=model.name,
+        task=run.task,
+        method=run.method,
+        seeds=(run.seed,),
+        job=Job(label=f"{run.train.label}-drift", config=config, inputs={"run": run.train}, about=run.evaluate.about),
+    )
+
+
+def _between_seeds(
+    study: StudySpec, model: BaseModelSpec, runs: Sequence[RunCell], hashes: Mapping[str, str]
+) -> Iterator[DriftCell]:
+    """Each method's runs, seed after seed: as many pairs as make a chain."""
+    for method in dict.fromkeys(run.method for run in runs):
+        for first, second in itertools.pairwise([run for run in runs if run.method == method]):
+            config = DriftConfig(
+                **_on_task(study, model, first.task, hashes),
+                layer_pairs=False,
+                weights=False,
+                weight_directions=False,
+                random_update=False,
+            )
+            yield DriftCell(
+                what="seeds",
+                base_model=model.name,
+                task=first.task,
+                method=method,
+                seeds=(first.seed, second.seed),
+                job=Job(
+                    label=f"{first.train.label}-to-seed{second.seed}-drift",
+                    config=config,
+                    inputs={"run": first.train, "other": second.train},
+                    about=first.train.about,
+                ),
+            )
+
+
+def _retention(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: Mapping[str, str]) -> DriftCell:
+    asked = study.retention
+    assert asked is not None
+    seen = as_reported(run.task)
+    config = RetentionConfig(
+        base_model=model,
+        task=seen,
+        files_sha256=hashes_of(seen, hashes),
+        texts=asked.texts,
+        texts_sha256=text_hashes_of(asked.texts, hashes),
+        window=asked.window,
+        max_tokens=asked.max_tokens,
+    )
+    return DriftCell(
+        what="retention",
+        base_model=model.name,
+        task=run.task,
+        method=run.method,
+        seeds=(run.seed,),
+        job=Job(
+            label=f"{run.train.label}-retention", config=config, inputs={"run": run.train}, about=run.evaluate.about
+        ),
+    )
+
+
+def _on_task(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, object]:
+    asked = study.drift
+    assert asked is not None
+    seen = as_reported(task)
+    return {
+        "base_model": model,
+        "task": seen,
+        "files_sha256": hashes_of(seen, hashes),
+        "measures": asked.measures,
+        "pooling": asked.pooling,
+        "num_examples": asked.num_examples,
+    }

@@ -1,0 +1,111 @@
+"""Leaving one out: the values are those of doing it, and the intervals behave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tunescope.similarity.cka import debiased_linear_cka
+from tunescope.similarity.jackknife import debiased_cka_jackknife, interval, paired_jackknife, token_jackknife
+from tunescope.similarity.tokens import TokenPairSums
+
+RNG = np.random.default_rng(0)
+
+
+def _pair(n: int, d: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    X = RNG.normal(size=(n, d)) + 9.0
+    return X, X @ RNG.normal(size=(d, 6)) + noise * RNG.normal(size=(n, 6))
+
+
+@pytest.mark.parametrize("n,d", [(5, 3), (30, 50), (120, 5)])  # the last by features
+def test_each_value_is_the_cka_without_that_example(n: int, d: int) -> None:
+    X, Y = _pair(n, d)
+    found = debiased_cka_jackknife(X, Y)
+    expected = [debiased_linear_cka(np.delete(X, i, axis=0), np.delete(Y, i, axis=0)) for i in range(n)]
+    np.testing.assert_allclose(found.leave_one_out, expected, atol=1e-11)
+    assert found.estimate == pytest.approx(debiased_linear_cka(X, Y), abs=1e-13)
+    assert found.standard_error == pytest.approx(((n - 1) * np.var(expected)) ** 0.5, rel=1e-9)
+
+
+def test_tiles_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = _pair(30, 50)
+    whole = debiased_cka_jackknife(X, Y).leave_one_out
+    monkeypatch.setattr("tunescope.similarity.jackknife._ROWS_PER_TILE", 7)
+    np.testing.assert_allclose(debiased_cka_jackknife(X, Y).leave_one_out, whole, atol=1e-13)
+
+
+def test_tokens_leave_out_one_sequence() -> None:
+    lengths = RNG.integers(1, 9, size=10)
+    Xs = [RNG.normal(size=(length, 3)) + RNG.normal(size=3) + 5.0 for length in lengths]
+    Ys = [np.column_stack([X[:, :2] ** 2, RNG.normal(size=(len(X), 2))]) for X in Xs]
+
+    def cka(kept: list[int]) -> float:
+        sums = TokenPairSums(3, 4, dtype=np.float64)
+        sums.update([Xs[i] for i in kept], [Ys[i] for i in kept])
+        return sums.debiased_linear_cka()
+
+    found = token_jackknife(Xs, Ys)
+    expected = [cka([i for i in range(10) if i != left]) for left in range(10)]
+    np.testing.assert_allclose(found.leave_one_out, expected, atol=1e-12)
+    assert found.estimate == pytest.approx(cka(list(range(10))), abs=1e-12)
+    assert "over 10 sequences" in found.method
+
+
+def test_tokens_with_one_token_each_are_examples() -> None:
+    X, Y = _pair(20, 4)
+    found = token_jackknife(list(X[:, None]), list(Y[:, None]))
+    np.testing.assert_allclose(found.leave_one_out, debiased_cka_jackknife(X, Y).leave_one_out, atol=1e-12)
+
+
+def test_near_one_the_interval_stays_below_it() -> None:
+    X, _ = _pair(12, 4)
+    found = debiased_cka_jackknife(X, X + 0.3 * RNG.normal(size=X.shape))
+    assert found.method == "jackknife over 12 examples, t interval on the scale of log(1 - value)"
+    assert found.ci_low < found.estimate < found.ci_high < 1.0
+    low, high = np.log(1 - found.ci_low), np.log(1 - found.ci_high)
+    assert (low + high) / 2 == pytest.approx(np.log(1 - found.estimate))
+
+
+def test_base_against_itself_is_one_without_width() -> None:
+    X, _ = _pair(50, 4)
+    found = debiased_cka_jackknife(X, X)
+    assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx((1.0, 1.0, 1.0), abs=1e-12)
+    assert "log" not in found.method
+
+
+def test_paired_takes_out_what_examples_share() -> None:
+    X, Y = _pair(200, 6)
+    near, far = Y + 0.1 * RNG.normal(size=Y.shape), Y + 0.5 * RNG.normal(size=Y.shape)
+    found, a, b = paired_jackknife(X, near, far), debiased_cka_jackknife(X, near), debiased_cka_jackknife(X, far)
+    np.testing.assert_allclose(found.leave_one_out, a.leave_one_out - b.leave_one_out, atol=1e-13)
+    assert found.estimate == pytest.approx(a.estimate - b.estimate, abs=1e-13)
+    assert found.standard_error < 0.7 * np.hypot(a.standard_error, b.standard_error)
+    nothing = paired_jackknife(X, Y, Y)
+    assert (nothing.estimate, nothing.standard_error) == pytest.approx((0.0, 0.0), abs=1e-12)
+
+
+def test_the_interval_of_a_mean_is_student_s() -> None:
+    from scipy.stats import t
+
+    x = RNG.normal(size=15)
+    found = interval(float(x.mean()), (x.sum() - x) / 14, level=0.9)
+    expected = t.interval(0.9, 14, loc=x.mean(), scale=x.std(ddof=1) / 15**0.5)
+    assert (found.ci_low, found.ci_high) == pytest.approx(expected)
+
+
+def test_refusals() -> None:
+    X, Y = _pair(20, 3)
+    with pytest.raises(ValueError, match="^debiased_cka_jackknife: needs at least 5 examples, got 4"):
+        debiased_cka_jackknife(X[:4], Y[:4])
+    with pytest.raises(ValueError, match="^token_jackknife: needs at least 5 sequences, got 4"):
+        token_jackknife(list(X[:4, None]), list(Y[:4, None]))
+    with pytest.raises(ValueError, match="^paired_jackknife: X and Y must hold the same examples"):
+        paired_jackknife(X, Y, Y[1:])
+    with pytest.raises(ValueError, match="^debiased_cka_jackknife: a self-term is not positive"):
+        debiased_cka_jackknife(np.eye(20), Y)
+    with pytest.raises(ValueError, match="^interval: level must lie between 0 and 1, got 95"):
+        debiased_cka_jackknife(X, Y, level=95.0)
+    with pytest.raises(ValueError, match="must be finite"):
+        interval(np.nan, np.ones(3))
+    with pytest.raises(ValueError, match="at least 2 leave-one-out values"):
+        interval(1.0, np.ones(1))
