@@ -17,6 +17,7 @@ from tunescope.analysis.drift import DriftResult, LayerDrift, collect_drift, col
 from tunescope.analysis.hypotheses import Compared
 from tunescope.analysis.optuna_storage import write_optuna_storage
 from tunescope.analysis.second_opinion import SecondOpinion, second_opinions
+from tunescope.analysis.seed_spread import measured_spread
 from tunescope.analysis.sweeps import SweepSummary, summarise_sweeps
 from tunescope.analysis.trials import TrialRow, collect_trials
 from tunescope.errors import StoreError, StudyError, TunescopeError
@@ -30,6 +31,7 @@ from tunescope.steps.context import StepContext
 from tunescope.steps.device import chosen_device, chosen_threads
 from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
+from tunescope.study.detectable import SeedSpread
 from tunescope.study.drift import DriftSettings, Pooling
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
@@ -99,6 +101,16 @@ def plan_study(
     spec = load_study(study, changes)
     plan = _estimated(spec, source_for(study, mirror))
     return plan, place(plan, workers)
+
+
+def measured_seed_spread(plan: Plan, store: Path = DEFAULT_STORE) -> dict[tuple[str, str], SeedSpread]:
+    """By task and score, how far a plan's finished runs lie apart between seeds; nothing where there is no store.
+
+    Raises:
+        TunescopeError: If the store is not what it must be.
+    """
+    there = _store_if_any(store)
+    return {} if there is None else measured_spread(collect(plan, there))
 
 
 def run_study(
@@ -277,6 +289,7 @@ def drift_between(
     num_examples: int | None = None,
     max_length: int = 512,
     weights: bool = True,
+    weight_directions: bool = False,
 ) -> TwoModels:
     """How far two models are apart on a task's report rows, or on the texts of a file.
 
@@ -290,6 +303,7 @@ def drift_between(
         num_examples: At most so many.
         max_length: Tokens of a text.
         weights: Whether the updates of the weights are measured too.
+        weight_directions: Whether their singular directions are compared with the base weights' as well.
 
     Raises:
         TunescopeError: If a model, data set or file is not there, or the two cannot be compared.
@@ -315,6 +329,7 @@ def drift_between(
         num_examples=num_examples,
         max_length=max_length,
         weights=weights,
+        weight_directions=weight_directions,
         device=chosen_device("auto"),
     )
 

@@ -140,3 +140,14 @@ def test_the_store_keeps_the_study_as_run(finished):
     kept = finished.store / "studies" / "small" / "study.yaml"
     assert "#   --set seeds=[1]\n" in kept.read_text()
     assert load_study(kept) == load_study(finished.path, ["seeds=[1]"])
+
+
+def test_a_plan_measures_the_spread_of_seeds_in_the_store(finished, tmp_path):
+    said = " ".join(finished.tunescope("plan", finished.path, "--store", finished.store).out.split())
+    assert "same accuracy: measured standard deviation over seeds" in said
+    assert "from 4 finished runs (2 degrees of freedom, few)" in said
+    assert "assumed: a standard deviation" not in said
+    said = " ".join(finished.tunescope("plan", finished.path, "--store", tmp_path / "none").out.split())
+    assert "measured standard deviation" not in said
+    assert "assumed: a standard deviation over seeds of 2 points" in said
+    assert not (tmp_path / "none").exists()

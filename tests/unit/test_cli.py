@@ -34,6 +34,31 @@ def test_words_that_no_command_takes_exit_with_2(capsys, words):
     assert "usage: tunescope" in capsys.readouterr().err
 
 
+def test_compare_takes_a_metrics_direction_from_its_name_or_the_user(capsys, tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = [
+        f"{name},eval_loss,{seed},{value + seed / 100}" for name, value in (("a", 1), ("b", 2)) for seed in range(3)
+    ]
+    path.write_text("\n".join(["method,metric,seed,score", *rows]))
+
+    def first(*words):
+        assert main(["compare", str(path), "--format", "csv", *words]) == 0
+        return capsys.readouterr().out.splitlines()[1].split(",")[2:5]
+
+    assert first() == ["false", '"a"', '"b"']
+    assert first("--higher-is-better", "eval_loss") == ["true", '"b"', '"a"']
+    assert first("--lower-is-better", "eval_loss") == ["false", '"a"', '"b"']
+    assert main(["compare", str(path), "--lower-is-better", "loss"]) == 2
+    assert "no scores of measure 'loss'. Did you mean 'eval_loss'" in capsys.readouterr().err
+    both = ["--lower-is-better", "eval_loss", "--higher-is-better", "eval_loss"]
+    assert main(["compare", str(path), *both]) == 2
+    assert "both name 'eval_loss'" in capsys.readouterr().err
+    study = tmp_path / "study.yaml"
+    study.write_text("name: t")
+    assert main(["compare", str(study), "--lower-is-better", "eval_loss"]) == 2
+    assert "--lower-is-better is for tables of scores" in capsys.readouterr().err
+
+
 def test_an_error_is_told_line_by_line_and_inert(capsys, monkeypatch, tmp_path):
     def fail(*_, **__):
         raise StudyError(["one \x1b[31mred\x1b[0m", "two [bold]x[/bold]"])

@@ -75,12 +75,13 @@ def state_of(job: Job, store: Store, *reads: str) -> tuple[State, str]:
     Args:
         job: Of a plan.
         store: Where its artifact would be.
-        *reads: Files of it that are to be read: their bytes are compared with the record.
+        *reads: Of a job that keeps much, the files that are to be read. Their bytes are compared with the record, those of
+            other jobs always: whatever tells of a job says the same of it.
     """
     try:
         if store.artifact(job.kind, job.id) is not None:
-            if reads:
-                store.read_from(job.kind, job.id, *reads)
+            if reads or not job.config.keeps_much:
+                store.read_from(job.kind, job.id, *(reads if job.config.keeps_much else ()))
             return "done", ""
         failed = _first_failed(job, store)
     except StoreError as error:
@@ -91,15 +92,17 @@ def state_of(job: Job, store: Store, *reads: str) -> tuple[State, str]:
     return ("failed", reason) if cause is job else ("missing", f"waits for {cause.label}, which failed: {reason}")
 
 
-def state_of_run(run: RunCell, store: Store, *reads: str) -> tuple[State, str]:
+def state_of_run(run: RunCell, store: Store) -> tuple[State, str]:
     """As `state_of` for a run's evaluation; the training that it comes from must be whole too."""
-    state, reason = state_of(run.evaluate, store, *reads)
+    state, reason = state_of(run.evaluate, store)
     if state == "done":
         trained, why = state_of(run.train, store)
         return (trained, why) if trained == "failed" else (state, reason)
-    if state == "missing" and _first_failed(run.evaluate, store) is not None:
-        return "failed", reason  # of a run, whichever of its jobs it was
-    return state, reason
+    failed = _first_failed(run.evaluate, store) if state == "missing" else None
+    if failed is None:
+        return state, reason
+    cause, why = failed
+    return "failed", why if cause is run.train else reason  # of a run, whichever of its jobs it was
 
 
 def as_table(rows: Sequence[Any], kind: type[Any] = ResultRow) -> pa.Table:
@@ -124,7 +127,7 @@ def _first_failed(job: Job, store: Store) -> tuple[Job, str] | None:
 
 
 def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> list[ResultRow]:
-    state, reason = state_of_run(run, store, METRICS_NAME)
+    state, reason = state_of_run(run, store)
     scores: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     if state_of(run.train, store)[0] == "done":
@@ -160,7 +163,7 @@ def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> 
 
 
 def _baseline_rows(plan: Plan, cell: BaselineCell, store: Store) -> list[ResultRow]:
-    state, reason = state_of(cell.job, store, METRICS_NAME)
+    state, reason = state_of(cell.job, store)
     content = _metrics(cell.job, store) if state == "done" else {}
     facts = store.record(cell.job.kind, cell.job.id).facts if state == "done" else {}
     common: dict[str, Any] = {

@@ -8,8 +8,12 @@ from typing import Any
 
 from tunescope.analysis.collect import State, state_of
 from tunescope.store import Store
+from tunescope.study.configs import TrainConfig
+from tunescope.study.drift import DRIFT_MEASURE
 from tunescope.study.drift_jobs import DriftCell
 from tunescope.study.plan import Plan, RunCell
+from tunescope.training.loop import LOG_NAME
+from tunescope.training.metric_log import read_log
 
 STATES_NAME = "states.parquet"
 WEIGHTS_NAME = "weights.parquet"
@@ -45,6 +49,8 @@ class LayerDrift:
     method: str | None
     seed: int | None
     compared: str
+    step: int | None
+    """Of the training, where drift was followed through it, on a few selection rows; None: of the weights that were kept."""
     state: str
     other_state: str
     pooling: str
@@ -65,7 +71,8 @@ def collect_drift(plan: Plan, store: Store) -> list[DriftResult]:
 
 def collect_layers(plan: Plan, store: Store) -> list[LayerDrift]:
     """Every layer and measure of the jobs that are done."""
-    return [row for cell in plan.drift if cell.what != "retention" for row in _layers(plan, cell, store)]
+    layers = [row for cell in plan.drift if cell.what != "retention" for row in _layers(plan, cell, store)]
+    return layers + [row for run in plan.runs for row in _curve(plan, run, store)]
 
 
 def drift_of(run: RunCell, plan: Plan, store: Store) -> tuple[float | None, str]:
@@ -106,7 +113,7 @@ def _results(plan: Plan, cell: DriftCell, store: Store) -> Iterator[DriftResult]
 def _layers(plan: Plan, cell: DriftCell, store: Store) -> Iterator[LayerDrift]:
     import pyarrow.parquet as pq
 
-    if state_of(cell.job, store, STATES_NAME)[0] != "done":
+    if state_of(cell.job, store)[0] != "done":
         return
     folder = store.read_from(cell.job.kind, cell.job.id, STATES_NAME)
     for row in pq.read_table(folder / STATES_NAME).to_pylist():
@@ -116,9 +123,42 @@ def _layers(plan: Plan, cell: DriftCell, store: Store) -> Iterator[LayerDrift]:
             task=cell.task.name,
             method=cell.method,
             seed=cell.seeds[0] if cell.seeds else None,
+            step=None,
             job=cell.job.id,
             **row,
         )
+
+
+def _curve(plan: Plan, run: RunCell, store: Store) -> Iterator[LayerDrift]:
+    """What a run's metric log says of its drift on the way."""
+    config = run.train.config
+    if not isinstance(config, TrainConfig) or config.watch_drift is None:
+        return
+    if state_of(run.train, store, LOG_NAME)[0] != "done":
+        return
+    folder = store.read_from(run.train.kind, run.train.id, LOG_NAME)
+    for entry in read_log(folder / LOG_NAME):
+        for state, value in entry["cka"].items() if entry["event"] == "watched" else ():
+            yield LayerDrift(
+                study=plan.study.name,
+                base_model=run.base_model,
+                task=run.task.name,
+                method=run.method,
+                seed=run.seed,
+                compared="tuned",
+                step=entry["step"],
+                state=state,
+                other_state=state,
+                pooling=config.watch_pooling,
+                measure=DRIFT_MEASURE,
+                value=value,
+                standard_error=None,
+                ci_low=None,
+                ci_high=None,
+                num_examples=entry["num_examples"],
+                note="" if value is not None else "not defined: the examples' states are all alike",
+                job=run.train.id,
+            )
 
 
 def by_cell(results: Sequence[DriftResult]) -> dict[tuple[str, str], list[DriftResult]]:

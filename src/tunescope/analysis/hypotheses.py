@@ -222,7 +222,7 @@ def _claim(hypothesis: Hypothesis) -> Claim | None:
 
 def _missing(run: RunCell, store: Store) -> str:
     """Why a run has no scores; empty where it has."""
-    state, reason = state_of_run(run, store, PREDICTIONS_NAME)
+    state, reason = state_of_run(run, store)
     return "" if state == "done" else f"{run.method} seed {run.seed}: {reason}"
 
 

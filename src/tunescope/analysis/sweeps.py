@@ -45,7 +45,10 @@ def _summary(plan: Plan, sweep: Sweep, store: Store) -> SweepSummary:
     place = (sweep.base_model, sweep.task, sweep.method)
     selected = selected_of(sweep, store)
     if selected is None:
-        told = f"not chosen yet, {sweep.num_trials} trials planned"
+        failure = store.failure(sweep.select.kind, sweep.select.id)
+        told = (
+            f"not chosen yet, {sweep.num_trials} trials planned" if failure is None else f"no choice: {failure.reason}"
+        )
         return SweepSummary(
             place=place, title=title, chosen=told, against_default="", budget=(), budget_curve="", warnings=()
         )
@@ -75,7 +78,10 @@ def _chosen(trials: list[Trial], best: Trial, metric: str) -> str:
     counts = {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     read, planned = sum(trial.num_tokens for trial in trials), sum(trial.num_tokens_planned for trial in trials)
-    saved = f"; stopping early saved {1 - read / planned:.0%} of {planned:,} tokens" if read < planned else ""
+    uncounted = ", failed trials left out" if counts["failed"] else ""
+    saved = (
+        f"; stopping early saved {1 - read / planned:.0%} of {planned:,} tokens{uncounted}" if read < planned else ""
+    )
     error = "" if best.standard_error is None else f" (standard error {shown(best.standard_error, metric, sign=False)})"
     return (
         f"trial {best.number} of {len(trials)} ({told}): {as_text(best.values)}, {metric} {shown(best.score, metric)}{error} "

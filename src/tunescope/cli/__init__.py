@@ -1,17 +1,17 @@
 """Arguments -> one function of `api` -> printed lines and an exit code. Nothing else in tunescope prints.
 
-Exit codes: 0 done; 1 some job failed, or a check found a fault; 2 the request is wrong; 130 interrupted; 141 nobody reads
-the output any more.
+Exit codes: 0 done; 1 some job failed (`run`, `status`), or `check` found a fault; 2 the request is wrong; 130 interrupted;
+141 nobody reads the output any more. `results`, `compare` and `drift` show what there is, failures among it, and exit with 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 
+from tunescope.cli.output import stop_writing
 from tunescope.cli.parser import make_parser
 from tunescope.errors import TunescopeError
 
@@ -27,8 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     command: Callable[[argparse.Namespace], int] = arguments.command
+    from tunescope.execution.signals import stop_on_signals
+
     try:
-        return command(arguments)
+        with stop_on_signals():
+            return command(arguments)
     except TunescopeError as error:
         from tunescope.report.inert import inert
 
@@ -38,5 +41,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("tunescope: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stop_writing()
         return 141  # as if SIGPIPE had ended it: a run that stopped half way is not done

@@ -34,6 +34,7 @@ def drift(arguments: argparse.Namespace) -> int:
         num_examples=arguments.num_examples,
         max_length=arguments.max_length,
         weights=not arguments.no_weights,
+        weight_directions=arguments.weight_directions,
     )
     put_out(two_models_summary(found, pooling), None)
     if arguments.output is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunescope.errors import TunescopeError
 
@@ -17,10 +19,14 @@ _PIPE_WIDTH = 140
 
 
 def put_out(content: bytes | RenderableType, file: Path | None) -> None:
-    """Writes to a file, or to the terminal where none is given; in a file, text has the width it has in a pipe."""
+    """Writes to a file, or to the terminal where none is given; in a file, text has the width it has in a pipe.
+
+    Raises:
+        TunescopeError: If it cannot be written.
+    """
     if file is None:
         if isinstance(content, bytes):
-            sys.stdout.buffer.write(content)
+            _put_bytes(content)
         else:
             console().print(content)
         return
@@ -35,14 +41,53 @@ def put_out(content: bytes | RenderableType, file: Path | None) -> None:
         raise TunescopeError(f"--output {file} cannot be written: {error.strerror}.") from error
 
 
+def put_line(line: str) -> None:
+    """Writes a line as it is.
+
+    Raises:
+        TunescopeError: If it cannot be written.
+    """
+    with _to_stdout():
+        print(line, flush=True)
+
+
 def console() -> Console:
     """As wide as the terminal; in a pipe, `COLUMNS` or 140 characters."""
     from rich.console import Console
 
     class PlainConsole(Console):
+        def print(self, *objects: Any, **how: Any) -> None:
+            with _to_stdout():
+                super().print(*objects, **how)
+
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # for `main`, where rich would exit with 1
 
     asked = os.environ.get("COLUMNS", "")
-    width = None if sys.stdout.isatty() else max(_PIPE_WIDTH, int(asked) if asked.isdecimal() else 0)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it was closed: `>&-`
+    width = None if is_terminal else max(_PIPE_WIDTH, int(asked) if asked.isdecimal() else 0)
     return PlainConsole(width=width)
+
+
+def stop_writing() -> None:
+    """What stdout still holds goes nowhere, so that the interpreter does not try once more on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _put_bytes(content: bytes) -> None:
+    if sys.stdout is None:
+        raise TunescopeError("standard output is closed: give --output FILE.")
+    with _to_stdout():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        stop_writing()
+        raise TunescopeError(f"standard output cannot be written: {error.strerror}.") from error

@@ -142,14 +142,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     drifting.add_argument("--num-examples", type=_count, metavar="N", help="at most so many examples (default: all)")
     drifting.add_argument("--max-length", type=_count, default=512, metavar="N", help="tokens of a text (default: 512)")
+    drifting.add_argument(
+        "--weight-directions", action="store_true", help="compare singular directions of the weights too: slower"
+    )
     drifting.add_argument("--no-weights", action="store_true", help="leave out the updates of the weights")
     drifting.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub")
     drifting.add_argument(
         "--output", type=Path, metavar="FILE", help="write every number there: .parquet, .csv or .json"
     )
     drifting.add_argument("--figure", type=Path, metavar="FILE", help="draw the layers there: .svg, .pdf or .png")
-    listing = _add(commands, "list", start.list_known, "the tasks, methods or metrics there are")
-    listing.add_argument("what", choices=("tasks", "methods", "metrics"))
+    listing = _add(commands, "list", start.list_known, "the tasks, methods, metrics or measures of drift there are")
+    listing.add_argument("what", choices=("tasks", "methods", "metrics", "measures"))
     init = _add(commands, "init", start.init, "write a commented study to start from")
     init.add_argument("path", type=Path, nargs="?", default=Path("study.yaml"))
     forget = _add(commands, "forget", study.forget, "delete one artifact, so that the next run makes it anew")

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from tunescope.cli.output import console
+from tunescope.cli.output import console, put_line
 from tunescope.errors import TunescopeError
 
 
@@ -30,7 +30,7 @@ def init(arguments: argparse.Namespace) -> int:
         raise TunescopeError(f"{path} is there already, and stays as it is. Give another name.") from error
     except OSError as error:
         raise TunescopeError(f"{path} cannot be written: {error.strerror}.") from error
-    print(f"wrote {path}. Next: tunescope run {shlex.quote(str(path))}")
+    put_line(f"wrote {path}. Next: tunescope run {shlex.quote(str(path))}")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tunescope.cli.output import console, put_out
+from tunescope.cli.output import console, put_line, put_out
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def check(arguments: argparse.Namespace) -> int:
         deep=arguments.deep,
     )
     if arguments.format == "json":
-        print(report.to_json())
+        put_line(report.to_json())
     else:
         console().print(check_summary(report))
     return 0 if report.is_clean else 1
@@ -74,7 +74,8 @@ def plan(arguments: argparse.Namespace) -> int:
     )
     device = expected_device(planned.study)
     named = f"{device.name}, {device.memory_gib:.1f} GiB"
-    console().print(plan_summary(planned, placement, device=named, every_job=arguments.jobs))
+    measured = api.measured_seed_spread(planned, arguments.store)
+    console().print(plan_summary(planned, placement, device=named, every_job=arguments.jobs, measured=measured))
     return 0
 
 
@@ -126,5 +127,5 @@ def forget(arguments: argparse.Namespace) -> int:
     from tunescope import api
 
     for name in api.forget(arguments.id, store=arguments.store):
-        print(f"forgot {name}; the next run makes it anew")
+        put_line(f"forgot {name}; the next run makes it anew")
     return 0

@@ -2,7 +2,7 @@
 
 Where the examples are few, n <= `held_limit(d)`, pooled states are held in memory and every measure is computed from them, with
 jackknife intervals. Where they are more, sums alone are held, O(d^2) whatever n: the CKAs and the measures of single examples
-are computed, the others say what they would need.
+are computed, the others say what they would need. States of single tokens are never held.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ from tunescope.drift.held import HeldStates, rows_of_held
 from tunescope.drift.pair import Pair
 from tunescope.drift.row import DriftRow
 from tunescope.drift.summed import SummedStates, rows_of_sums
+from tunescope.drift.tokens import TokenStates
+from tunescope.errors import DataError, ModelError
 from tunescope.representations.side_by_side import StateBatch
+from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED
 
 _HELD_AT_LEAST = 2048
 
 
 def held_limit(num_features: int) -> int:
-    """Examples up to which pooled states are held: as many floats, at most, as the d x d sums would be, or 2,048 examples."""
+    """Examples up to which pooled states are held: max(d, 2,048).
+
+    Held are n d float32 for each model and state, and a centred float64 copy of two models' while layer pairs are computed:
+    at n = d a quarter of the memory that the d x d float64 sums of a run and its random update take, with it three
+    quarters. Where d is less than 2,048 it is 8 KB a feature, model and state, however few features there are.
+    """
     return max(num_features, _HELD_AT_LEAST)
 
 
@@ -43,14 +51,45 @@ def compare_states(
         layer_pairs: Whether every layer of the one model is compared with every layer of the other by debiased CKA too.
 
     Returns:
-        Rows by pair, state, pooling and measure, then the layer pairs.
+        Rows by pair, pooling, state and measure, the layer pairs of a pooling after its layers; where examples are summed,
+        after each layer. States of single tokens come last.
+
+    Raises:
+        DataError: If there are fewer than 4 examples.
+        ModelError: If two models differ in depth, and what is asked compares layer by layer.
     """
-    if num_examples <= held_limit(num_features):
-        held = HeldStates(num_examples)
-        for batch in batches:
-            held.add(batch)
-        return [row for pair in pairs for row in rows_of_held(held, pair, measures, layer_pairs=layer_pairs)]
-    sums = SummedStates(pairs)
+    if num_examples < MIN_EXAMPLES_DEBIASED:
+        raise DataError(
+            f"drift: needs at least {MIN_EXAMPLES_DEBIASED} examples for a debiased CKA, got {num_examples}. Give more."
+        )
+    limit = held_limit(num_features)
+    held, sums, tokens = HeldStates(num_examples), SummedStates(pairs), TokenStates(pairs)
     for batch in batches:
-        sums.add(batch)
-    return list(rows_of_sums(sums, measures))
+        _require_comparable(batch, pairs, num_examples, limit, layer_pairs=layer_pairs)
+        (held if num_examples <= limit else sums).add(batch)
+        tokens.add(batch)
+    rows = [row for pair in pairs for row in rows_of_held(held, pair, measures, layer_pairs=layer_pairs)]
+    return [*rows, *rows_of_sums(sums, measures, layer_pairs=layer_pairs), *tokens.rows(measures)]
+
+
+def _require_comparable(
+    batch: StateBatch, pairs: Sequence[Pair], num_examples: int, limit: int, *, layer_pairs: bool
+) -> None:
+    """Models of different depth have no layers in common, only pairs of layers, for which pooled states must be held."""
+    for pair in pairs:
+        base, other = batch.states[pair.base], batch.states[pair.other]
+        if base.keys() == other.keys():
+            continue
+        depths = " and ".join(str(len({state for state, _ in states})) for states in (base, other))
+        if any(read == "all_tokens" for _, read in base):
+            raise ModelError(
+                f"drift: the models differ in depth ({depths} states), and tokens are compared layer by layer. "
+                f"Choose a pooling that gives one vector per text."
+            )
+        if num_examples > limit:
+            raise ModelError(
+                f"drift: the models differ in depth ({depths} states), and pairs of layers are compared on {limit:,} examples "
+                f"at most, got {num_examples:,}. Lower the number of examples."
+            )
+        if not layer_pairs:
+            raise ModelError(f"drift: the models differ in depth ({depths} states). Ask for layer pairs.")

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tunescope.drift.pair import Pair
-from tunescope.drift.row import DriftRow
+from tunescope.drift.row import LAYER_PAIRS, NOT_POSITIVE, DriftRow, layer_row
+from tunescope.drift.spread import Spread, constant_note
 from tunescope.representations.side_by_side import StateBatch
 from tunescope.similarity.cka import cka_matrix
-from tunescope.similarity.jackknife import debiased_cka_jackknife, interval
+from tunescope.similarity.jackknife import Jackknife, debiased_cka_jackknife, interval
 from tunescope.similarity.measures import MEASURES
 from tunescope.study.drift import DRIFT_MEASURE
-
-LAYER_PAIRS = "layer_pairs"
-"""What the debiased linear CKA of all layer pairs is called in rows."""
 
 
 class HeldStates:
@@ -27,10 +25,11 @@ class HeldStates:
         self._states: dict[tuple[int, str, str], np.ndarray] = {}
 
     def add(self, batch: StateBatch) -> None:
-        """Keeps a batch's rows, (b, d) float32 for each model, state and pooling."""
+        """Keeps a batch's rows, (b, d) float32 for each model, state and pooling; states of single tokens are not held."""
         for model, states in enumerate(batch.states):
             for (state, pooling), rows in states.items():
-                assert isinstance(rows, np.ndarray), "pooled"
+                if not isinstance(rows, np.ndarray):
+                    continue
                 key = (model, state, pooling)
                 if key not in self._states:
                     self._states[key] = np.full((self.num_examples, rows.shape[1]), np.nan, dtype=np.float32)
@@ -56,69 +55,76 @@ def rows_of_held(held: HeldStates, pair: Pair, measures: Sequence[str], *, layer
     for pooling in held.poolings():
         for state in names if same_depth else ():
             X, Y = held.of(pair.base, state, pooling), held.of(pair.other, state, pooling)
+            constant = constant_note(Spread.of(X), Spread.of(Y))
             for measure in measures:
-                yield _measured(X, Y, pair.compared, state, pooling, measure)
+                yield _measured(X, Y, pair.compared, state, pooling, measure, constant)
         if layer_pairs:
             yield from _all_pairs(held, pair, pooling)
 
 
-def _measured(X: np.ndarray, Y: np.ndarray, compared: str, state: str, pooling: str, measure: str) -> DriftRow:
+def _measured(
+    X: np.ndarray, Y: np.ndarray, compared: str, state: str, pooling: str, measure: str, constant: str
+) -> DriftRow:
     record = MEASURES[measure]
     value: float | None = None
-    error: float | None = None
-    bounds: tuple[float | None, float | None] = (None, None)
-    note = record.regime(len(X), X.shape[1], Y.shape[1]) or ""
+    found: Jackknife | None = None
+    notes: list[str] = []
     try:
+        if record.needs_spread and constant:
+            raise ValueError(constant)
         value = float(record.function(X, Y))
-        if not math.isfinite(value):
-            value, note = None, "not defined: a self-term is not positive"
-        elif measure == DRIFT_MEASURE:
-            jackknife = debiased_cka_jackknife(X, Y)
-            error, bounds = jackknife.standard_error, (jackknife.ci_low, jackknife.ci_high)
-        elif record.leave_one_out is not None:
-            jackknife = interval(value, record.leave_one_out(X, Y))
-            error, bounds = jackknife.standard_error, (jackknife.ci_low, jackknife.ci_high)
     except ValueError as problem:
-        note = str(problem)
-    return DriftRow(
-        compared=compared,
-        state=state,
-        other_state=state,
-        pooling=pooling,
-        measure=measure,
-        value=value,
-        standard_error=error,
-        ci_low=bounds[0],
-        ci_high=bounds[1],
-        num_examples=len(X),
-        note=note,
+        notes.append(str(problem))
+    if value is not None and not math.isfinite(value):
+        value, notes = None, [NOT_POSITIVE]
+    if value is not None:
+        notes.append(record.regime(len(X), X.shape[1], Y.shape[1]) or "")
+        try:
+            if measure == DRIFT_MEASURE:
+                found = debiased_cka_jackknife(X, Y)
+            elif record.leave_one_out is not None:
+                found = interval(value, record.leave_one_out(X, Y))
+        except ValueError as problem:
+            notes.append(f"no interval: {problem}")
+    return layer_row(
+        compared, state, pooling, measure, num_examples=len(X), value=value, interval=found, notes=notes
     )
 
 
 def _all_pairs(held: HeldStates, pair: Pair, pooling: str) -> Iterator[DriftRow]:
     """Debiased CKA of each layer of the one model with each of the other; the same layers too."""
     names, others = held.names(pair.base), held.names(pair.other)
-    note = ""
-    try:
-        matrix = cka_matrix(
-            [held.of(pair.base, name, pooling) for name in names],
-            [held.of(pair.other, name, pooling) for name in others],
-        )
-    except ValueError as problem:
-        note, matrix = str(problem), np.full((len(names), len(others)), np.nan)
-    for name, line in zip(names, matrix, strict=True):
-        for other, value in zip(others, line, strict=True):
+    spreads = [{name: Spread.of(held.of(model, name, pooling)) for name in held.names(model)} for model in (pair.base, pair.other)]
+    # One layer of states that are all alike (prompts end on one token) would leave the whole matrix without a value.
+    vary, others_vary = ([name for name, spread in side.items() if not spread.is_rounding] for side in spreads)
+    values: dict[tuple[str, str], float] = {}
+    problem = ""
+    if vary and others_vary:
+        try:
+            matrix = cka_matrix(
+                [held.of(pair.base, name, pooling) for name in vary],
+                [held.of(pair.other, name, pooling) for name in others_vary],
+            )
+        except ValueError as error:
+            problem = str(error)
+        else:
+            values = {
+                (name, other): float(value)
+                for name, line in zip(vary, matrix, strict=True)
+                for other, value in zip(others_vary, line, strict=True)
+            }
+    for name in names:
+        for other in others:
+            value = values.get((name, other), math.nan)
+            note = problem or constant_note(spreads[0][name], spreads[1][other]) or NOT_POSITIVE
             known = math.isfinite(value)
-            yield DriftRow(
-                compared=pair.compared,
-                state=name,
+            yield layer_row(
+                pair.compared,
+                name,
+                pooling,
+                LAYER_PAIRS,
                 other_state=other,
-                pooling=pooling,
-                measure=LAYER_PAIRS,
-                value=float(value) if known else None,
-                standard_error=None,
-                ci_low=None,
-                ci_high=None,
                 num_examples=held.num_examples,
-                note=note or ("" if known else "not defined: a self-term is not positive"),
+                value=value if known else None,
+                notes=() if known else (note,),
             )

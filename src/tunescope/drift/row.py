@@ -10,6 +10,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tunescope.similarity.jackknife import Jackknife
+
+LAYER_PAIRS = "layer_pairs"
+"""What the debiased linear CKA of all layer pairs is called in rows."""
+NOT_POSITIVE = "not defined: a self-term is not positive"
+"""Why a CKA has no value though its states vary."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftRow:
@@ -33,6 +40,34 @@ class DriftRow:
     num_examples: int
     note: str
     """Why there is no value, or why it says little."""
+
+
+def layer_row(
+    compared: str,
+    state: str,
+    pooling: str,
+    measure: str,
+    *,
+    num_examples: int,
+    other_state: str | None = None,
+    value: float | None = None,
+    interval: Jackknife | None = None,
+    notes: Sequence[str] = (),
+) -> DriftRow:
+    """A row of one layer; of another one of the other model where `other_state` says so."""
+    return DriftRow(
+        compared=compared,
+        state=state,
+        other_state=other_state or state,
+        pooling=pooling,
+        measure=measure,
+        value=value,
+        standard_error=None if interval is None else interval.standard_error,
+        ci_low=None if interval is None else interval.ci_low,
+        ci_high=None if interval is None else interval.ci_high,
+        num_examples=num_examples,
+        note="; ".join(note for note in notes if note),
+    )
 
 
 def rows_as_table(rows: Sequence[DriftRow]) -> pa.Table:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunescope.drift.row import DriftRow
-
-DRIFT_MEASURE = "debiased_linear_cka"
+from tunescope.study.drift import DRIFT_MEASURE
 
 
 def mean_drift(rows: Sequence[DriftRow], compared: str, pooling: str) -> float | None:

@@ -52,6 +52,7 @@ def compare_models(
     num_examples: int | None = None,
     max_length: int = 512,
     weights: bool = True,
+    weight_directions: bool = False,
     device: str = "cpu",
     batch_tokens: int = 16_384,
 ) -> TwoModels:
@@ -67,6 +68,7 @@ def compare_models(
         num_examples: At most so many: of a task by row hash, of texts the first. All where None.
         max_length: Tokens of a text; a task has its own.
         weights: Whether the updates of the weights are measured too.
+        weight_directions: Whether their singular directions are compared with the base weights' as well, which takes longer.
         device: As torch names it.
         batch_tokens: Tokens, padding included, read at once.
 
@@ -94,14 +96,16 @@ def compare_models(
         measures=measures,
         layer_pairs=True,
     )
-    updates, notes = _updates(checkpoint, base_folder) if weights else ((), ())
+    updates, notes = _updates(checkpoint, base_folder, directions=weight_directions) if weights else ((), ())
     return TwoModels(rows=tuple(rows), updates=updates, ids=ids, truncated=encoded.truncation.share, notes=notes)
 
 
-def _updates(checkpoint: Checkpoint, base_folder: Path) -> tuple[tuple[UpdateRow, ...], tuple[str, ...]]:
+def _updates(
+    checkpoint: Checkpoint, base_folder: Path, *, directions: bool
+) -> tuple[tuple[UpdateRow, ...], tuple[str, ...]]:
     """The modules' updates; where the two are not of one shape, a note that says so."""
     try:
-        return tuple(update_rows(checkpoint.folder, base_folder)), ()
+        return tuple(update_rows(checkpoint.folder, base_folder, directions=directions)), ()
     except ModelError as error:
         return (), (f"no comparison of the weights: {error}",)
 

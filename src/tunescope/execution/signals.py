@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM both ask a run to stop."""
+"""Ctrl-C, SIGTERM and a terminal that closes all ask a command to stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """While the block runs, SIGINT and SIGTERM raise KeyboardInterrupt in the main thread and are remembered.
+    """While the block runs, SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread and are remembered.
 
     Remembered, because an exception raised inside a destructor or a callback of C code is swallowed. A signal that the
     process was started to ignore (`nohup`, a background job) stays ignored. Outside the main thread nothing is installed:
@@ -34,7 +34,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
         request.asked = True
         raise KeyboardInterrupt
 
-    wanted = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
+    told = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    wanted = [one for one in told if signal.getsignal(one) is not signal.SIG_IGN]
     before = {one: signal.signal(one, stop) for one in wanted}
     try:
         yield request

@@ -51,7 +51,7 @@ def check_inputs(plan: Plan, source: Source) -> None:
                 problems.append(str(error))
 
     for task in _tasks_read(plan.jobs):
-        attempt(lambda task=task: training_data(task, source))  # type: ignore[misc]
+        attempt(lambda task=task: check_lengths(plan.study, task, len(training_data(task, source).train)))  # type: ignore[misc]
     for task in _tasks_reported(plan.jobs):
         attempt(lambda task=task: report_data(task, source))  # type: ignore[misc]
     for model in plan.study.base_models:
@@ -61,6 +61,29 @@ def check_inputs(plan: Plan, source: Source) -> None:
             attempt(lambda job=cell.job: check_label_words(job, source))  # type: ignore[misc]
     if problems:
         raise StudyError(problems)
+
+
+def check_lengths(study: StudySpec, task: TaskSpec, num_train: int) -> None:
+    """Whether every method's training of a task is long enough to train anything.
+
+    Args:
+        study: What is asked.
+        task: One of its tasks.
+        num_train: Examples to train on. A question may give several rows: the loop counts those, and tells then.
+
+    Raises:
+        StudyError: With every method whose training is not.
+    """
+    if task.kind == "question_answering":
+        return
+    problems: dict[str, None] = {}
+    for model in study.base_models:
+        for entry in study.methods:
+            settings = study.settings(model, task, entry.typical())
+            if why := settings.why_untrained(settings.num_steps(num_train)):
+                problems[f"training of {task.name} with {entry.name} on {num_train} rows: {why}"] = None
+    if problems:
+        raise StudyError(list(problems))
 
 
 def check_label_words(job: Job, source: Source) -> None:
@@ -94,7 +117,7 @@ def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
             continue
         heads.add((task.kind, _num_labels(task)))
         positions = _usable_positions(config, study)
-        if positions is not None and task.max_length > positions:
+        if not _has_room(task, positions):
             problems.append(
                 f"tasks.{task.name}.max_length is {task.max_length}, but base model {model.name} has {positions} positions for "
                 f"tokens. Lower it to {positions} or less"
@@ -115,6 +138,21 @@ def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:
             problems.append(str(error))
     if problems:
         raise StudyError(list(dict.fromkeys(problems)))
+
+
+def has_room(study: StudySpec, model: BaseModelSpec, task: TaskSpec, source: Source) -> bool:
+    """Whether a base model has positions for a task's longest rows; `check_model` complains where it has not.
+
+    Raises:
+        TunescopeError: If there is no such model, or the task's head does not fit it.
+    """
+    folder = source.model_folder(model.name, model.revision)
+    config = lay_out(model, folder, task_kind=task.kind, num_labels=_num_labels(task)).config
+    return _has_room(task, _usable_positions(config, study))
+
+
+def _has_room(task: TaskSpec, positions: int | None) -> bool:
+    return positions is None or task.max_length <= positions
 
 
 def _usable_positions(config: Any, study: StudySpec) -> int | None:

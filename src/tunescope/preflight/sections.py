@@ -18,7 +18,7 @@ from tunescope.preflight.disk import check_disk, open_store
 from tunescope.preflight.environment import check_device
 from tunescope.preflight.finding import Finding, faults_of, findings_of
 from tunescope.preflight.fresh_process import FreshProcesses
-from tunescope.preflight.inputs import check_label_words, check_model
+from tunescope.preflight.inputs import check_label_words, check_lengths, check_model, has_room
 from tunescope.preflight.memory import check_fits, judge_measured, largest_portions, predict_trial
 from tunescope.preflight.methods import judge_trial, make_trials, with_ten_examples
 from tunescope.preflight.network import NetworkQuestion, inspect_network, judge_network
@@ -29,6 +29,8 @@ from tunescope.preflight.truncation import check_truncation
 from tunescope.preflight.unchanged import check_unchanged
 from tunescope.preflight.workers import check_workers, in_words
 from tunescope.steps.device import chosen_threads
+from tunescope.steps.inputs import training_data
+from tunescope.study.configs import as_trained_on
 from tunescope.study.estimate import estimate, estimate_jobs
 from tunescope.study.known import architectures, decoders
 from tunescope.study.labels import short_name
@@ -86,6 +88,7 @@ class Check:
                 tasks.append(looked.task)
                 samples[task.name] = looked.sample
                 found += looked.findings
+                found += findings_of("data", task.name, _long_enough, self.spec, task, self.source)
         return samples, self.spec.model_copy(update={"tasks": tuple(tasks)}), found
 
     def _plan(self, spec: StudySpec, samples: Mapping[str, Sample]) -> tuple[Plan, list[Finding]]:
@@ -116,6 +119,8 @@ class Check:
         name = short_name(model.name)
         found = findings_of("model", name, _laid_out, spec, model, self.source)
         for task in _first_of_each_kind(spec, samples):
+            if not _fits(spec, model, task, self.source):
+                continue
             question = NetworkQuestion(
                 base_model=model, task=task, examples=_spread(samples[task.name].train), source=self.source
             )
@@ -146,6 +151,8 @@ class Check:
         machine = this_machine(use_gpu=here != "cpu", num_threads=threads)
         for subject, trial in make_trials(plan, samples, self.source, device=here, num_threads=threads):
             architecture = known[trial.config.base_model.name]
+            if not _fits(plan.study, trial.config.base_model, trial.config.task, self.source):
+                continue
             too_much = _too_much(trial, architecture, machine)
             if too_much:
                 yield Finding(section="methods", subject=subject, status="note", message=too_much)
@@ -198,6 +205,19 @@ def _laid_out(spec: StudySpec, model: BaseModelSpec, source: Source) -> Iterator
         status="ok",
         message=f"{len(spec.tasks)} tasks and {num_settings} settings of {len(spec.methods)} methods fit its architecture",
     )
+
+
+def _fits(spec: StudySpec, model: BaseModelSpec, task: TaskSpec, source: Source) -> bool:
+    """Whether rows of a task can be put through a model; where they cannot for want of positions, that has been told."""
+    try:
+        return has_room(spec, model, task, source)
+    except TunescopeError:
+        return True  # another fault, which its own section tells
+
+
+def _long_enough(spec: StudySpec, task: TaskSpec, source: Source) -> Iterator[Finding]:
+    check_lengths(spec, task, len(training_data(as_trained_on(task), source).train))
+    yield from ()
 
 
 def _words_told_apart(cell: BaselineCell, subject: str, source: Source) -> Iterator[Finding]:

@@ -6,9 +6,6 @@ from tunescope.errors import StoreError
 from tunescope.store import Store
 from tunescope.study.plan import Plan
 
-_LARGE = ("train", "represent")
-"""Kinds whose files can be many GiB: a job that reads one compares it with its record before."""
-
 
 def check_whole(plan: Plan, store: Store) -> None:
     """Looks at every artifact of the plan: records and sizes of all, and every byte of results, choices and trials.
@@ -19,7 +16,7 @@ def check_whole(plan: Plan, store: Store) -> None:
     problems: list[str] = []
     for job in plan.jobs:
         try:
-            if store.artifact(job.kind, job.id) is not None and job.kind not in _LARGE:
+            if store.artifact(job.kind, job.id) is not None and not job.config.keeps_much:
                 store.read_from(job.kind, job.id)
         except StoreError as error:
             problems.append(str(error))

@@ -16,7 +16,7 @@ from tunescope.tasks.registry import catalogue_entry, known_tasks
 from tunescope.tasks.scores import SCORES
 
 
-def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> RenderableType:
+def catalogue_summary(what: Literal["tasks", "methods", "metrics", "measures"]) -> RenderableType:
     """A table of what a study may name; for methods the search spaces we recommend, too."""
     table = Table(box=box.SIMPLE_HEAD)
     if what == "tasks":
@@ -34,6 +34,8 @@ def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Renderabl
             purpose = (method.__doc__ or "").strip().split("\n")[0]
             table.add_row(name, ", ".join(method.model_fields) or "-", purpose)
         return Group(table, *(Text(line, style="dim") for line in _recommended()))
+    elif what == "measures":
+        return _measures()
     else:
         for column in ("metric", "for", "range", "better", "what"):
             table.add_column(column)
@@ -42,6 +44,23 @@ def catalogue_summary(what: Literal["tasks", "methods", "metrics"]) -> Renderabl
             better = "higher" if score.higher_is_better else "lower"
             table.add_row(name, ", ".join(sorted(score.kinds)), f"{low:g} to {high:g}", better, score.description)
     return table
+
+
+def _measures() -> RenderableType:
+    """Each measure of drift with its formula and source, then what it does not see."""
+    from tunescope.similarity.measures import MEASURES
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("measure", "range", "higher means", "formula", "source"):
+        table.add_column(column, overflow="fold")
+    for name, measure in MEASURES.items():
+        low, high = measure.range
+        table.add_row(name, f"{low:.3g} to {high:.3g}", measure.higher_means, measure.formula, measure.source)
+    lines = []
+    for name, measure in MEASURES.items():
+        unseen = ", ".join(sorted(measure.unchanged_by)) or "nothing"
+        lines.append(f"{name}: unchanged by {unseen} of one side; {measure.fails}")
+    return Group(table, *(Text(line, style="dim") for line in lines))
 
 
 def _recommended() -> list[str]:

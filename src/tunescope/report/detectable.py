@@ -15,6 +15,9 @@ from tunescope.report.results import is_share
 from tunescope.stats.power import DISCORDANCE, SEED_SD, Power, SeedsNeeded
 from tunescope.study.detectable import ASSUMED_ACCURACY, Detectable
 
+_FEW_DF = 10
+"""Below it, a standard deviation may well be off by a half."""
+
 
 def detectable_summary(found: Sequence[Detectable], num_seeds: int) -> list[RenderableType]:
     """A line per task and score: the interval a difference would have, what could be found, and the seeds a margin takes."""
@@ -50,11 +53,35 @@ def detectable_summary(found: Sequence[Detectable], num_seeds: int) -> list[Rend
             for needed in (power.seeds_to_detect, power.seeds_for_equivalence):
                 if needed is not None and needed.reason:
                     notes[needed.reason] = None
-    assumed = (
-        f"at 80% power; assuming a standard deviation over seeds of {100 * SEED_SD:g} point, {DISCORDANCE:.0%} of rows answered "
-        f"differently by two methods, and where nothing is expected {ASSUMED_ACCURACY:.0%} accuracy"
+    return [Blocks(table, num_keys=4), *(Text(inert(note), style="dim") for note in [*notes, *_premises(found)])]
+
+
+def _premises(found: Sequence[Detectable]) -> list[str]:
+    """What the table rests on."""
+    size = found[0].family
+    tests = (
+        f"; each test at 5% / {size}, as Holm's correction over the study's {size} comparisons asks" if size > 1 else ""
     )
-    return [Blocks(table, num_keys=4), *(Text(inert(note), style="dim") for note in [*notes, assumed])]
+    lines = [f"interval: 95%, of one comparison; detectable: at 80% power{tests}"]
+    measured = [one for one in found if one.measured is not None]
+    for one in measured:
+        assert one.measured is not None
+        spread = one.measured
+        lines.append(
+            f"{one.task} {one.metric}: measured standard deviation over seeds {_points(spread.sd, one.metric)}, from "
+            f"{spread.num_runs} finished runs ({spread.df} degrees of freedom{', few' if spread.df < _FEW_DF else ''})"
+        )
+    if len(measured) < len(found):
+        where = "elsewhere " if measured else ""
+        lines.append(
+            f"{where}assumed: a standard deviation over seeds of {100 * SEED_SD:g} points. `--store DIR` with finished runs of this "
+            "study measures it"
+        )
+    lines.append(
+        f"assumed: {DISCORDANCE:.0%} of rows answered differently by two methods, and where nothing is expected "
+        f"{ASSUMED_ACCURACY:.0%} accuracy"
+    )
+    return lines
 
 
 def _cells(one: Detectable, power: Power) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,7 +14,7 @@ from tunescope.report.blocks import Blocks
 from tunescope.report.detectable import detectable_summary
 from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
-from tunescope.study.detectable import what_it_could_find
+from tunescope.study.detectable import SeedSpread, what_it_could_find
 from tunescope.study.job import Job
 from tunescope.study.placement import Placement
 from tunescope.study.plan import Plan
@@ -23,8 +23,15 @@ _MAX_JOBS = 60
 _OF_RUNS = ("propose", "trial", "select", "train", "evaluate")
 
 
-def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bool = False) -> RenderableType:
-    """Jobs with predicted time, memory and disk; who runs what; what the predictions rest on."""
+def plan_summary(
+    plan: Plan,
+    placement: Placement,
+    *,
+    device: str,
+    every_job: bool = False,
+    measured: Mapping[tuple[str, str], SeedSpread] | None = None,
+) -> RenderableType:
+    """Jobs with predicted time, memory and disk; who runs what; what the study could find; what all that rests on."""
     study = plan.study
     parts: list[RenderableType] = [
         Text(
@@ -39,7 +46,7 @@ def plan_summary(plan: Plan, placement: Placement, *, device: str, every_job: bo
         parts.append(Blocks(_kind_table(plan.jobs), num_keys=2))
         parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
     parts.append(Blocks(_worker_table(placement, device), num_keys=1))
-    parts.extend(detectable_summary(what_it_could_find(study), len(study.seeds)))
+    parts.extend(detectable_summary(what_it_could_find(study, measured), len(study.seeds)))
     parts.extend(Text(inert(note), style="dim") for note in placement.notes)
     parts.extend(Text(inert(note), style="dim") for note in study_notes(study))
     return Group(*parts)

@@ -78,15 +78,32 @@ def _noise(trials: Sequence[Trial], best: Trial) -> str | None:
     others = [
         trial.score for trial in trials if trial.state == "complete" and trial is not best and trial.score is not None
     ]
-    error = best.standard_error
-    if not others or error is None or best.score is None:
+    if not others or best.score is None:
         return None
     lead = best.score - max(others)
-    if lead >= error:
+    if lead == 0.0:
+        ties = sum(score == best.score for score in others)
+        return (
+            f"{ties} other trial{'s score' if ties > 1 else ' scores'} the same as the winner, which was taken for being the first. "
+            "More selection rows or seeds_per_trial would tell them apart"
+        )
+    error = _error(best)
+    if error is None or lead > error:
         return None
-    within = 1 + sum(best.score - score < error for score in others)
+    within = 1 + sum(best.score - score <= error for score in others)
     return (
         f"the winner leads the next by {lead:.4f}, and a score on {best.num_examples} selection rows has a standard error of "
         f"{error:.4f}: {within} of {len(others) + 1} complete trials are within one of the best. "
         "More selection rows or seeds_per_trial would tell them apart"
     )
+
+
+def _error(best: Trial) -> float | None:
+    """The standard error of the best score; of a share of 0 or 1, whose own is 0, that of (x + 2) right of n + 4.
+
+    Agresti and Coull, 1998, doi:10.1080/00031305.1998.10480550.
+    """
+    n = best.num_examples
+    if best.standard_error != 0.0 or best.score not in (0.0, 1.0) or n is None:
+        return best.standard_error
+    return math.sqrt(2.0 * (n + 2.0) / (n + 4.0) ** 3)

@@ -123,6 +123,7 @@ def power(
     margin: float | None = None,
     alpha: float = 0.05,
     target: float = 0.8,
+    family: int = 1,
 ) -> Power:
     """What S seeds per arm and n examples can find, and how many seeds `margin` would take.
 
@@ -138,12 +139,14 @@ def power(
         margin: A difference that matters, above 0, in the score's unit.
         alpha: Two-sided level of tests and of the interval; of each one-sided test of equivalence.
         target: Power asked for, between alpha and 1.
+        family: Comparisons under Holm's correction: every test, not the interval, is held to alpha / family, Holm's first step.
 
     Raises:
         ValueError: If an argument is out of range, or examples come without a spread.
     """
     assumed = assumptions if assumptions is not None else Assumptions()
     _check(design, num_seeds, num_examples, spread, assumed, margin, alpha, target)
+    whole, alpha = alpha, alpha / max(family, 1)
     model = _Model(design, num_examples, spread, assumed)
     needed = equivalent = None
     if margin is not None:
@@ -167,12 +170,13 @@ def power(
         if least > alpha:
             detectable = None
             enough = next(seeds for seeds in range(2, 100) if smallest_p(seeds, design) <= alpha)
-            reason = f"{num_seeds} seeds allow no permutation p below {least:.3g}; {enough} would"
+            within = f" as small as a family of {family} asks" if family > 1 else ""
+            reason = f"{num_seeds} seeds allow no permutation p below {least:.3g}; {enough} would{within}"
         elif num_seeds <= _SIMULATED_UP_TO[design]:
             detectable = _smallest(lambda d: _verdict_power(model, d, num_seeds, alpha), by_interval, 1e-3, target)
     return Power(
         design=design, num_seeds=num_seeds, num_examples=num_examples, variance=variance, df=df,
-        half_width=_t_quantile(1.0 - alpha / 2.0, df) * math.sqrt(variance), detectable_by_interval=by_interval,
+        half_width=_t_quantile(1.0 - whole / 2.0, df) * math.sqrt(variance), detectable_by_interval=by_interval,
         smallest_p=least, detectable=detectable, seeds_to_detect=needed, seeds_for_equivalence=equivalent, reason=reason,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunescope.drift.watch import DriftWatch, probe_size
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.batches import autocast, network_inputs
 from tunescope.inference.example_scores import standard_error
@@ -93,6 +94,7 @@ def tune(
         part: encoded_part(task, part, config.base_model, context.source, is_decoder=network.is_decoder)
         for part in ("train", "selection")
     }
+    watch = _watch(config, network, encoded, compute.evaluation_batch_tokens)  # reads the base: before it is adapted
     model = config.method.apply(network.model, task.kind, config.seed)
     if compute.gradient_checkpointing:
         enable_checkpointing(model)
@@ -109,6 +111,7 @@ def tune(
                 head_names=head_names,
                 scratch=scratch,
                 is_hopeless=is_hopeless,
+                watch=lambda step, num_steps: _watched(watch, model, step, num_steps),
                 made_from=made_from,
                 versions=library_versions() | {"commit": str(checkout_state()[0])},
             )
@@ -154,10 +157,33 @@ def tune(
         "num_tokens_planned": trained.num_tokens_planned,
         "padding_share": trained.padding_share,
         "resumed_from": trained.resumed_from,
+        "drift_watch_s": None if watch is None else watch.seconds,
         "weights_sha256": weights_sha256(model),
         "flags": [*trained.flags, *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id))],
     }
     return Tuning(model=model, trained=trained, facts=facts)
+
+
+def _watch(config: TrainConfig, network: Network, encoded: Mapping[str, Encoded], tokens: int) -> DriftWatch | None:
+    """What follows drift through the training; None where nobody asked."""
+    if config.watch_drift is None:
+        return None
+    settings, rows = config.training, encoded["selection"]
+    num_seen = settings.num_steps(len(encoded["train"])) * settings.batch_size
+    return DriftWatch(
+        network,
+        rows,
+        num_probe=probe_size(num_seen, int(rows.example_index[-1]) + 1),
+        pooling=config.watch_pooling,
+        every=config.watch_drift,
+        batch_tokens=tokens,
+    )
+
+
+def _watched(watch: DriftWatch | None, model: nn.Module, step: int, num_steps: int) -> dict[str, Any] | None:
+    if watch is None or not watch.is_due(step, num_steps):
+        return None
+    return {"cka": watch.read(model), "num_examples": watch.num_probe, "watch_s": round(watch.seconds, 6)}
 
 
 class Objective:

@@ -270,7 +270,7 @@ class Store:
         """Deletes the artifact, work folder, failure and log of the job whose id starts with `prefix`. Takes the lock.
 
         Args:
-            prefix: The first four hex digits of the id, or more.
+            prefix: The first four hex digits of the id, or more; `<kind>/` may stand before them.
 
         Returns:
             What was deleted, as "<kind>/<id>"; the next run makes it anew.
@@ -278,11 +278,15 @@ class Store:
         Raises:
             StoreError: If the prefix is too short, fits no job or several, or another run holds the lock.
         """
-        if len(prefix) < _MIN_PREFIX or set(prefix) - set("0123456789abcdef"):
-            raise StoreError(f"forget {prefix!r}: expected the first {_MIN_PREFIX} or more hex digits of a job's id.")
+        kind_asked, slash, digits = prefix.rpartition("/")
+        if len(digits) < _MIN_PREFIX or set(digits) - set("0123456789abcdef") or (slash and not kind_asked):
+            raise StoreError(
+                f"forget {prefix!r}: expected the first {_MIN_PREFIX} or more hex digits of a job's id, such as 3f9c2a81 or "
+                "evaluate/3f9c2a81."
+            )
         with self.lock():
             known = self._layout.known_keys()
-            found = sorted(key for key in known if key[1].startswith(prefix))
+            found = sorted(key for key in known if key[1].startswith(digits) and kind_asked in ("", key[0]))
             if not found:
                 some = ", ".join(sorted(f"{kind}/{id[:SHORT_DIGITS]}" for kind, id in known)[:10])
                 raise StoreError(

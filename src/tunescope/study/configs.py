@@ -12,7 +12,7 @@ from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.settings import SearchSettings
 from tunescope.search.space import Space
-from tunescope.study.drift import Control, Pooling
+from tunescope.study.drift import Control, Pooling, Read
 from tunescope.study.job import StepConfig
 from tunescope.study.settings import DEFAULT_EPOCHS, TrainingSettings
 from tunescope.study.spec import BaselineName
@@ -42,15 +42,22 @@ class TrainConfig(_OnTask):
     """One training: base model, task, method, settings, seed. Input `selected`, if any, holds swept values."""
 
     kind: ClassVar[str] = "train"
+    keeps_much: ClassVar[bool] = True
     version: Literal[2] = 2
     base_model: BaseModelSpec
     method_kind: str
     method: SerializeAsAny[Method]
     training: TrainingSettings
     seed: int
+    watch_drift: float | None = None
+    """Share of the steps after which drift is measured on a few selection rows, again and again; never where None."""
+    watch_pooling: Pooling = "last_token"
+    """How the states that are watched are pooled."""
 
     def identity(self) -> dict[str, Any]:
         said = super().identity()
+        if self.watch_drift is None:  # as if there were no such thing: it changes no weight
+            del said["watch_drift"], said["watch_pooling"]
         if self.training.epochs is None and self.training.steps is None:
             said["training"]["epochs"] = DEFAULT_EPOCHS
         return said
@@ -61,6 +68,7 @@ class TrialConfig(TrainConfig):
 
     kind: ClassVar[str] = "trial"
     is_for_others: ClassVar[bool] = True
+    keeps_much: ClassVar[bool] = False
     number: int
     """The trial's, counted from 0 in each sweep."""
     replicate: int
@@ -122,6 +130,7 @@ class RepresentConfig(_OnTask):
     """Pooled hidden states of a base model on a task's report rows."""
 
     kind: ClassVar[str] = "represent"
+    keeps_much: ClassVar[bool] = True
     version: Literal[2] = 2
     base_model: BaseModelSpec
     num_examples: int
@@ -134,7 +143,7 @@ class _DriftOnTask(_OnTask):
 
     base_model: BaseModelSpec
     measures: tuple[str, ...]
-    pooling: tuple[Pooling, ...]
+    pooling: tuple[Read, ...]
     num_examples: int | None
     """At most so many of the report rows, chosen by row hash; all where None."""
 

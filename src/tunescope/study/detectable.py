@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tunescope.stats.power import Power, power
+from tunescope.stats.power import Assumptions, Power, power
 from tunescope.stats.spread import Spread, accuracy_spread, f1_spread, matthews_spread
+from tunescope.study.family import family_size
 from tunescope.study.hypothesis import PRIMARY
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.spec import TaskSpec
@@ -15,6 +16,17 @@ ASSUMED_ACCURACY = 0.85
 """Where the study does not say what it expects."""
 ASSUMED_POSITIVE_SHARE = 0.5
 _OF_QUESTIONS = "squad_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """How far a score came out apart between the seeds of finished runs."""
+
+    sd: float
+    """Standard deviation over seeds within a method, pooled over methods and base models, in the score's unit."""
+    num_runs: int
+    df: int
+    """Runs less the methods and base models that they are of: what the standard deviation rests on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +43,30 @@ class Detectable:
     """With the same seeds in both arms; None where `reason` says why there is none."""
     unpaired: Power | None
     """With seeds that have nothing to do with each other."""
+    family: int = 1
+    """Comparisons of the study, over which Holm corrects."""
+    measured: SeedSpread | None = None
+    """What the seeds' spread was taken to be; None where it was assumed."""
     reason: str = ""
 
 
-def what_it_could_find(study: StudySpec) -> list[Detectable]:
-    """Each task's primary score, and each other score that a hypothesis names; none where there is one method only."""
+def what_it_could_find(
+    study: StudySpec, measured: Mapping[tuple[str, str], SeedSpread] | None = None
+) -> list[Detectable]:
+    """Each task's primary score, and each other score that a hypothesis names; none where there is one method only.
+
+    Args:
+        study: What is planned.
+        measured: By task and score, the spread over seeds of runs that there are; where absent it is assumed.
+    """
     if len(study.methods) < 2:
         return []
-    return [_detectable(study, task, metric) for task in study.tasks for metric in _metrics(study, task)]
+    known, size = measured or {}, family_size(study)
+    return [
+        _detectable(study, task, metric, size, known.get((task.name, metric)))
+        for task in study.tasks
+        for metric in _metrics(study, task)
+    ]
 
 
 def _metrics(study: StudySpec, task: TaskSpec) -> Iterator[str]:
@@ -46,7 +74,7 @@ def _metrics(study: StudySpec, task: TaskSpec) -> Iterator[str]:
     yield from dict.fromkeys([task.primary_metric, *(name for name in named if name in task.metrics)])
 
 
-def _detectable(study: StudySpec, task: TaskSpec, metric: str) -> Detectable:
+def _detectable(study: StudySpec, task: TaskSpec, metric: str, family: int, measured: SeedSpread | None) -> Detectable:
     margin = _margin(study, task, metric)
     spread = _spread(study, task, metric)
     num_examples = None
@@ -65,14 +93,32 @@ def _detectable(study: StudySpec, task: TaskSpec, metric: str) -> Detectable:
             margin=margin,
             paired=None,
             unpaired=None,
+            family=family,
+            measured=measured,
             reason=reason,
         )
+    assumptions = Assumptions() if measured is None else Assumptions(seed_sd=measured.sd)
     paired, unpaired = (
-        power(design, num_seeds=len(study.seeds), num_examples=num_examples, spread=spread, margin=margin)
+        power(
+            design,
+            num_seeds=len(study.seeds),
+            num_examples=num_examples,
+            spread=spread,
+            assumptions=assumptions,
+            margin=margin,
+            family=family,
+        )
         for design in ("paired", "unpaired_seeds")
     )
     return Detectable(
-        task=task.name, metric=metric, num_examples=num_examples, margin=margin, paired=paired, unpaired=unpaired
+        task=task.name,
+        metric=metric,
+        num_examples=num_examples,
+        margin=margin,
+        paired=paired,
+        unpaired=unpaired,
+        family=family,
+        measured=measured,
     )
 
 

@@ -11,6 +11,9 @@ from tunescope.fields import Count, Frozen
 from tunescope.tasks.texts import TextSource
 
 Pooling = Literal["last_token", "mean", "first_token"]
+"""A text's hidden states become one vector."""
+Read = Literal["last_token", "mean", "first_token", "all_tokens"]
+"""`all_tokens` keeps one vector per token: the debiased CKA alone, pairs of tokens of one text left out."""
 Control = Literal["base_again", "untrained", "shuffled", "random_network", "bf16", "random_update", "seeds"]
 CONTROLS: tuple[Control, ...] = (
     *("base_again", "untrained", "shuffled", "random_network"),
@@ -29,10 +32,12 @@ class DriftSettings(Frozen):
         *("norm_ratio", "mean_shift", "procrustes_distance", "mutual_knn"),
     )
     """Names that `tunescope list measures` shows."""
-    pooling: Annotated[tuple[Pooling, ...], Field(min_length=1)] = ("last_token",)
-    """How a text's hidden states become one vector: the last token has seen all of it in a decoder."""
+    pooling: Annotated[tuple[Read, ...], Field(min_length=1)] = ("last_token",)
+    """How a text's hidden states are read: the last token has seen all of it in a decoder. A run's drift is of the first one."""
     num_examples: Count | None = None
     """At most so many of a task's report rows, chosen by row hash; all where absent."""
+    every: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Also follow drift through training, on a few selection rows: 0.1 is after each tenth of the steps. Never where absent."""
     controls: tuple[Control, ...] = CONTROLS
     """What the number would be if nothing had happened, or everything: computed beside it."""
     layer_pairs: bool = True
@@ -54,6 +59,8 @@ class DriftSettings(Frozen):
             named = getattr(self, what)
             if len(set(named)) != len(named):
                 raise ValueError(f"{what} must differ from each other, got {list(named)}")
+        if self.every is not None and self.pooling[0] == "all_tokens":
+            raise ValueError("drift through training is followed on pooled states: name another pooling before all_tokens")
         if DRIFT_MEASURE not in self.measures:
             raise ValueError(f"measures lacks {DRIFT_MEASURE}, from which a run's drift is computed. Add it")
         return self

@@ -69,15 +69,14 @@ def _controls(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Ma
     asked = study.drift
     assert asked is not None
     once = tuple(control for control in asked.controls if control not in ("random_update", "seeds"))
-    if not once:
+    methods = {entry.name: entry.typical().method for entry in study.methods} if "untrained" in once else {}
+    untrained = {name: method for name, method in sorted(methods.items()) if method.kind not in ("full", "head_only")}
+    if not untrained and not set(once) - {"untrained"}:
         return
-    untrained = {entry.name: entry.typical().method for entry in study.methods} if "untrained" in once else {}
     config = DriftControlsConfig(
         **_on_task(study, model, task, hashes),
         controls=once,
-        untrained={
-            name: method for name, method in sorted(untrained.items()) if method.kind not in ("full", "head_only")
-        },
+        untrained=untrained,
     )
     label = label_of(study, model, task.name, "drift-controls")
     about = {"base_model": model.name, "task": task.name}

@@ -20,6 +20,9 @@ class StepConfig(Frozen):
     """Kinds of input that may fail: those that did are left out of what the step is given."""
     is_for_others: ClassVar[bool] = False
     """Whether the result is wanted for the jobs that need it alone: where those are whole, it is not made again."""
+    keeps_much: ClassVar[bool] = False
+    """Whether it may keep many GiB. Its files are compared with its record by the jobs that read them; those of the others
+    whenever something is told of the job."""
 
     def identity(self) -> dict[str, Any]:
         """What of this makes the job what it is, as JSON: its id's hash is over this, and its record keeps it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from tunescope.errors import StudyError, did_you_mean
+from tunescope.fields import Slug
 from tunescope.methods import METHODS
 from tunescope.search.space import Choice, typical
 from tunescope.study.family import hypothesis_problems, repeated_hypotheses
@@ -25,6 +27,8 @@ from tunescope.tasks.spec import TaskSpec
 
 _MAX_STUDY_BYTES = 5_000_000
 _TRAINING_FIELDS = tuple(TrainingSettings.model_fields)
+_INSTEAD = {"base_model": "base_models", "base_models": "base_model", "epochs": "steps", "steps": "epochs"}
+"""Of each pair a study has one; `--set` of the one takes the place of the other."""
 
 
 def load_study(path: Path, changes: Sequence[str] = ()) -> StudySpec:
@@ -33,7 +37,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> StudySpec:
     Args:
         path: The file.
         changes: `key=value` texts as given to `--set`: a dotted path into the file (`training.epochs=1`,
-            `tasks.0.max_train=500`, `methods.lora.rank=16`) and a YAML value.
+            `tasks.0.max_train=500`, `tasks[0].max_train=500`, `methods.lora.rank=16`) and a YAML value.
 
     Raises:
         StudyError: With every mistake of the file, each with its place.
@@ -102,6 +106,8 @@ def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
     for key in [key for key in values if not isinstance(key, str)]:
         problems.append(f"the key {shown(key)} must be a word")
         del values[key]
+    if values.get("base_model", "") is None and "base_models" in values:
+        del values["base_model"]
     if "base_model" in values:
         if "base_models" in values:
             problems.append("give base_model, or base_models with a list, not both")
@@ -216,7 +222,7 @@ def _method(name: str, raw: Any, problems: list[str]) -> MethodEntry | None:
                 fields = [*model.model_fields, *_TRAINING_FIELDS]
                 problems.append(unknown_field(join(at, key), key, model.__name__, fields))
                 break
-    if method is None:
+    if checked(Slug, name, "methods: a method's own name", problems) is None or method is None:
         return None
     return checked(MethodEntry, {"name": name, "method": method, "training": training, "sweep": sweep}, at, problems)
 
@@ -271,10 +277,12 @@ def _check_cells(study: StudySpec, problems: list[str]) -> None:
         for task in study.tasks:
             for entry in study.methods:
                 try:
-                    smoothed = any(
-                        study.settings(model, task, variant).label_smoothing > 0.0 for variant in entry.variants()
-                    )
-                    if smoothed and task.kind == "regression":
+                    settings = [study.settings(model, task, variant) for variant in entry.variants()]
+                    lengths = [(one, one.steps) for one in settings if one.steps is not None]
+                    untrained = next((why for one, steps in lengths if (why := one.why_untrained(steps))), "")
+                    if untrained:
+                        problems.append(f"training of {task.name} with {entry.name}: {untrained}")
+                    if any(one.label_smoothing > 0.0 for one in settings) and task.kind == "regression":
                         problems.append(
                             f"label_smoothing of {task.name} with {entry.name} has no meaning: a regression has no labels. Take "
                             f"it out, or add `overrides: [{{tasks: [{task.name}], training: {{label_smoothing: 0}}}}]`"
@@ -292,7 +300,7 @@ def _names(at: str, names: Iterable[str] | None, known: Sequence[str], problems:
 def _apply(raw: dict[str, Any], change: str) -> None:
     """Sets one dotted path of a parsed study in place."""
     path, equals, text = change.partition("=")
-    keys = path.strip().split(".")
+    keys = re.sub(r"\[(\d+)\](?=[.[]|$)", r".\1", path.strip()).split(".")
     if not equals or not all(keys):
         raise StudyError([f"--set {change}: expected key=value, such as training.epochs=1"])
     value = parse_yaml(text, f"--set {change}")
@@ -309,6 +317,8 @@ def _apply(raw: dict[str, Any], change: str) -> None:
                 target = target[index]
         elif isinstance(target, dict):
             if last:
+                if value is not None and key in _INSTEAD:
+                    target.pop(_INSTEAD[key], None)
                 target[key] = value
             else:
                 if target.get(key) is None:

@@ -9,7 +9,7 @@ from tunescope.tasks.scores import SCORES
 
 
 def check_mentions(study: StudySpec, problems: list[str]) -> None:
-    """Complains of a metric that a task has not, a figure out of its metric's range, an unknown step, and of doubles."""
+    """Complains of a metric that a task has not, a figure out of its metric's range, and an unknown step."""
     metrics = {task.name: task.metrics for task in study.tasks}
     for task in study.tasks:
         fitting = [name for name, score in SCORES.items() if task.kind in score.kinds]
@@ -20,12 +20,7 @@ def check_mentions(study: StudySpec, problems: list[str]) -> None:
                     f"{at}.metric: no score '{reference.metric}' for {task.kind}. {did_you_mean(reference.metric, fitting)}"
                 )
                 continue
-            low, high = SCORES[reference.metric].range
-            if not low <= reference.value <= high:
-                problems.append(
-                    f"{at}.value must lie between {low:g} and {high:g}, as {reference.metric} does, got {shown(reference.value)}. "
-                    "Give fractions of one, not percent"
-                )
+            problems.extend(_out_of_range(f"{at}.value", reference.metric, reference.value))
     for index, band in enumerate(study.expected):
         known = metrics.get(band.task)
         if known is not None and band.metric not in known:
@@ -33,13 +28,21 @@ def check_mentions(study: StudySpec, problems: list[str]) -> None:
                 f"{join('expected', index, 'metric')}: task {band.task} has no metric '{band.metric}'. "
                 f"{did_you_mean(band.metric, known)}"
             )
+        elif known is not None:
+            for end in ("low", "high"):
+                problems.extend(_out_of_range(join("expected", index, end), band.metric, getattr(band, end)))
     for index, pin in enumerate(study.placement):
         for step in pin.steps or ():
             if step not in JOB_KINDS:
                 problems.append(
                     f"{join('placement', index, 'steps')}: '{step}' is no kind of job. {did_you_mean(step, JOB_KINDS)}"
                 )
-    poolings = () if study.representations is None else study.representations.pooling
-    for what, names in (("baselines", study.baselines), ("representations.pooling", poolings)):
-        for double in sorted({name for name in names if names.count(name) > 1}):
-            problems.append(f"{what} names {double} twice. Drop one")
+
+
+def _out_of_range(at: str, metric: str, value: float) -> list[str]:
+    """A complaint of a figure that its score cannot take."""
+    low, high = SCORES[metric].range
+    if low <= value <= high:
+        return []
+    unit = "" if SCORES[metric].range[1] > 1.0 else ". Give fractions of one, not percent"
+    return [f"{at} must lie between {low:g} and {high:g}, as {metric} does, got {shown(value)}{unit}"]

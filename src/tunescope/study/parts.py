@@ -5,25 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from tunescope.errors import did_you_mean
 from tunescope.study.problems import join
-from tunescope.study.spec import BaselineName
+from tunescope.study.spec import BaselineName, Seed
 from tunescope.tasks.scores import SCORES
 from tunescope.tasks.spec import TaskSpec
 
 
 def check_doubles(values: Mapping[Any, Any], problems: list[str]) -> None:
-    """Complains of names and seeds that stand twice, and of methods that bear the name of a baseline.
+    """Complains of names, seeds and the like that stand twice, and of methods that bear the name of a baseline.
 
     Args:
         values: The study as its file says it; what is no list or map is left to others.
         problems: Gets the complaints.
     """
-    for what in ("tasks", "base_models", "seeds"):
-        entries = values.get(what)
-        names = [_name(entry) for entry in entries] if isinstance(entries, list) else []
+    representations = values.get("representations")
+    lists = {
+        "tasks": (values.get("tasks"), _name, "Each result needs a name of its own: drop one, or rename it"),
+        "base_models": (
+            values.get("base_models"),
+            _name,
+            "Each result needs a name of its own: drop one, or rename it",
+        ),
+        "seeds": (values.get("seeds"), _seed, "A run that counts twice would invent a spread: drop one"),
+        "baselines": (values.get("baselines"), _name, "Drop one"),
+        "representations.pooling": (
+            representations.get("pooling") if isinstance(representations, dict) else None,
+            _name,
+            "Drop one",
+        ),
+    }
+    for what, (entries, named, mend) in lists.items():
+        names = [named(entry) for entry in entries] if isinstance(entries, list) else []
         for double in sorted({name for name in names if name is not None and names.count(name) > 1}):
-            problems.append(f"{what} names {double} twice. Each result needs a name of its own: drop one, or rename it")
+            problems.append(f"{what} names {double} twice. {mend}")
     methods = values.get("methods")
     for name in methods if isinstance(methods, dict) else ():
         if name in get_args(BaselineName):
@@ -54,7 +71,15 @@ def check_task(task: TaskSpec, problems: list[str]) -> None:
 
 
 def _name(entry: Any) -> str | None:
-    """What a task, base model or seed is called; None where it has no name."""
+    """What a task, base model or baseline is called; None where it has no name."""
     if isinstance(entry, dict):
         entry = entry.get("name")
-    return str(entry) if isinstance(entry, str | int) and not isinstance(entry, bool) else None
+    return entry if isinstance(entry, str) else None
+
+
+def _seed(entry: Any) -> str | None:
+    """A seed as a run gets it, which 1, 1.0 and '1' are alike; None where it is none."""
+    try:
+        return str(TypeAdapter(Seed).validate_python(entry))
+    except ValidationError:
+        return None

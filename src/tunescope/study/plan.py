@@ -147,10 +147,13 @@ def _run_cells(
         precision=study.settings(model, task, entry.typical()).precision,
     )
     inputs = {} if sweep is None else {"selected": sweep.select}
+    watched: dict[str, Any] = {}
+    if study.drift is not None and study.drift.every is not None:
+        watched = {"watch_drift": study.drift.every, "watch_pooling": study.drift.pooling[0]}
     for seed in study.seeds:
         train = Job(
             label=f"{label}-seed{seed}",
-            config=TrainConfig(**common, seed=seed),
+            config=TrainConfig(**common, **watched, seed=seed),
             inputs=inputs,
             about=about | {"seed": seed, "role": "run"},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from tunescope.errors import did_you_mean
 M = TypeVar("M")
 
 _MAX_SHOWN = 60
+_MEMBER = re.compile(r"[a-z-]+\[.*\]|constrained-[a-z]+", re.DOTALL)
+"""What pydantic calls a member of a union in a place."""
 
 
 def checked(kind: type[M] | Any, value: Any, at: str, problems: list[str]) -> M | Any | None:
@@ -73,7 +76,7 @@ def _is_echo(complaint: ErrorDetails, complaints: Sequence[ErrorDetails]) -> boo
 
 def _in_words(kind: Any, complaint: ErrorDetails, at: str) -> str:
     location = list(complaint["loc"])
-    owner, path = _walk(kind, location)
+    owner, path = _walk(kind, location, ends_with_key=complaint["type"] == "extra_forbidden")
     place = join(at, *path) or "the study"
     found = complaint["input"]
     match complaint["type"]:
@@ -90,7 +93,9 @@ def _in_words(kind: Any, complaint: ErrorDetails, at: str) -> str:
         case "tuple_type" | "list_type":
             return f"{place} must be a list (`[a, b]` or `- a` lines), got {_kind_of(found)} {shown(found)}"
         case "too_short":
-            return f"{place} must not be empty: give at least {complaint['ctx']['min_length']}, got {shown(found)}"
+            least = complaint["ctx"]["min_length"]
+            empty = "must not be empty: give" if least == 1 else "must hold"
+            return f"{place} {empty} at least {least}, got {shown(found)}"
         case "int_parsing" | "int_type" | "int_from_float":
             return f"{place} must be a whole number, got {shown(found)}"
         case "float_parsing" | "float_type":
@@ -123,8 +128,16 @@ def _kind_of(value: Any) -> str:
     return "nothing," if value is None else names.get(type(value), type(value).__name__)
 
 
-def _walk(kind: Any, location: Sequence[str | int]) -> tuple[type[BaseModel] | None, list[str | int]]:
-    """The model that owns the last key of a pydantic location, and the location without union tags."""
+def _walk(
+    kind: Any, location: Sequence[str | int], *, ends_with_key: bool
+) -> tuple[type[BaseModel] | None, list[str | int]]:
+    """The model that owns the last key of a pydantic location, and the location without union tags.
+
+    Args:
+        kind: What the location is inside of.
+        location: As pydantic tells it.
+        ends_with_key: Whether its end is a key that someone wrote, whatever it looks like.
+    """
     owner: type[BaseModel] | None = None
     path: list[str | int] = []
     current: list[Any] = [kind]
@@ -141,8 +154,8 @@ def _walk(kind: Any, location: Sequence[str | int]) -> tuple[type[BaseModel] | N
             continue
         if models and not holders and not last:
             continue  # the name of a union's member
-        if last and not holders and "[" in part:
-            continue  # a union's member that is no model: tuple[str, ...], literal['all-linear']
+        if last and not ends_with_key and not holders and _MEMBER.fullmatch(part):
+            continue  # a union's member that is no model: tuple[str, ...], literal['all-linear'], constrained-int
         path.append(part)
         owner = holders[0] if holders else (models[0] if models else owner)
         current = [holder.model_fields[part].annotation for holder in holders] or current

@@ -63,6 +63,15 @@ class TrainingSettings(Frozen):
         steps_per_epoch = -(-num_train // self.batch_size)
         return math.ceil((self.epochs if self.epochs is not None else DEFAULT_EPOCHS) * steps_per_epoch)
 
+    def why_untrained(self, num_steps: int) -> str:
+        """Why a run of so many optimiser steps would leave the weights as they are; empty where it would not."""
+        if num_steps == 1 and self.warmup_share > 0.0:
+            return (
+                "the only optimiser step is all warm-up, at learning rate 0, and trains nothing. "
+                "Set warmup_share: 0, or train for more steps"
+            )
+        return ""
+
     def updated(self, changes: Mapping[str, object]) -> TrainingSettings:
         """A changed copy, validated; giving `steps` drops `epochs` and the other way round."""
         values = self.model_dump()

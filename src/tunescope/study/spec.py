@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from tunescope.fields import Count, Frozen, Slug
 from tunescope.methods import Method
@@ -17,7 +17,14 @@ from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks.spec import TaskSpec
 
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+def _true_is_no_seed(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return value
+
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_true_is_no_seed)]
 BaselineName = Literal["majority", "random", "reference", "zero_shot"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -105,11 +106,20 @@ class _Task(Frozen):
         return self.metrics[0]
 
 
+def _refuse_shared_columns(targets: Mapping[str, str | None], texts: Mapping[str, str | None]) -> None:
+    """Complains where a model would read the very column that it is to predict."""
+    for text, shown in texts.items():
+        for target, told in targets.items():
+            if shown is not None and shown == told:
+                raise ValueError(f"{text} reads '{shown}', the column of {target}: a model would be shown the solution")
+
+
 def _fields_of(template: str) -> set[str]:
     names = set()
     for _, name, style, conversion in string.Formatter().parse(template):
         if style or conversion:
-            raise ValueError(f"in '{{{name}}}' stands more than a column's name")
+            written = f"{{{name}{'!' + conversion if conversion else ''}{':' + style if style else ''}}}"
+            raise ValueError(f"in '{written}' stands more than a column's name")
         if name is not None:
             names.add(name)
     return names
@@ -160,6 +170,11 @@ class Classification(_TextTask):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
 
     @model_validator(mode="after")
+    def _label_is_no_text(self) -> Self:
+        _refuse_shared_columns({"label": self.label}, {"text": self.text, "text_pair": self.text_pair})
+        return self
+
+    @model_validator(mode="after")
     def _labels_are_distinct(self) -> Self:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ from each other, got {list(self.labels)}")
@@ -180,6 +195,11 @@ class Regression(_TextTask):
     score: str = "score"
     """Column of the number to predict."""
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("pearson", "spearman")
+
+    @model_validator(mode="after")
+    def _score_is_no_text(self) -> Self:
+        _refuse_shared_columns({"score": self.score}, {"text": self.text, "text_pair": self.text_pair})
+        return self
 
 
 class QuestionAnswering(_Task):
@@ -207,6 +227,16 @@ class QuestionAnswering(_Task):
     max_answer_tokens: Count = 30
     """No answer longer than this is predicted."""
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("squad_f1", "squad_exact")
+
+    @model_validator(mode="after")
+    def _answer_is_no_text(self) -> Self:
+        if self.question == self.context:
+            raise ValueError(f"question and context are the same column, '{self.question}'")
+        answers: dict[str, str | None] = {"answer_text": self.answer_text, "answer_start": self.answer_start}
+        if self.answer_text is None:
+            answers = {"answers": self.answers}
+        _refuse_shared_columns(answers, {"question": self.question, "context": self.context})
+        return self
 
     @model_validator(mode="after")
     def _flat_columns_go_together(self) -> Self:

@@ -47,7 +47,8 @@ def train(
         clock: Seconds that only grow.
 
     Raises:
-        RunError: If a loss is not finite, or nothing but the head has a gradient where the method trains more.
+        RunError: If a loss is not finite, nothing but the head has a gradient where the method trains more, or the only step
+            is all warm-up.
         BegunOtherwiseError: If a checkpoint was made from other inputs.
     """
     trainings = [_Training(run, micro_batch_tokens, checkpoint_every_s, report, clock) for run in runs]
@@ -80,6 +81,8 @@ class _Training:
         num_rows = len(run.lengths)
         self.order = DataOrder(num_rows=num_rows, batch_size=run.settings.batch_size, seed=run.seed)
         self.num_steps = run.settings.num_steps(num_rows)
+        if untrained := run.settings.why_untrained(self.num_steps):
+            raise RunError(untrained)
         self.num_warmup = num_warmup_steps(self.num_steps, run.settings.warmup_share)
         self.optimiser = make_optimiser(run.model, run.settings)
         self.parameters = trainable(run.model)
@@ -145,6 +148,9 @@ class _Training:
         scored = self._score_is_due()
         if scored:
             self._score()
+        watched = self.run.watch(self.step, self.num_steps)
+        if watched is not None:
+            self.log.append(event="watched", step=self.step, **watched)
         if self._clock() - self._last_checkpoint >= self._checkpoint_every_s:
             self._checkpoint()
         self._tell(loss)

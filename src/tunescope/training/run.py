@@ -48,6 +48,8 @@ class Run:
     """Folder of the checkpoint and the metric log."""
     is_hopeless: Callable[[Curve], bool] = lambda curve: False
     """Asked after every scoring but the last: whether to stop, given the scores so far."""
+    watch: Callable[[int, int], Mapping[str, Any] | None] = lambda step, num_steps: None
+    """Asked after every step (the step, counted from 1; all steps) for what else is to be written into the metric log."""
     made_from: Mapping[str, str] = field(default_factory=dict)
     """What the run reads, by name, as fingerprints taken before it began; a checkpoint made from others is refused."""
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -151,12 +151,28 @@ def test_a_finished_sweep(made):
     assert table.column_names == list(TrialRow.__dataclass_fields__)
     (summary,) = summarise_sweeps(made.plan, made.store)
     assert summary.chosen.startswith("trial 3 of 4 (2 complete, 1 pruned, 1 failed): ")
-    assert summary.chosen.endswith("on 400 selection rows; stopping early saved 17% of 300 tokens")
+    assert summary.chosen.endswith(
+        "on 400 selection rows; stopping early saved 17% of 300 tokens, failed trials left out"
+    )
     assert "accuracy 80.00 (standard error 2.00)" in summary.chosen
     assert "accuracy 60.00; tuned +20.00 points" in summary.against_default
     assert [k for k, _ in summary.budget] == [1, 2, 4]
     assert summary.budget_curve.startswith("expected best after k trials drawn from these: 1: ")
     assert any("1 of 4 trials failed" in warning for warning in summary.warnings)
+
+
+def test_a_choice_that_failed_says_so(made):
+    made.step("rte-lora-wave0", propose)
+    for number in (0, 1):
+        made.fail(number, "the loss is nan at step 3")
+    job = made.jobs["rte-lora-select"]
+    failure = Failure(
+        label="x", reason="none is complete", error="E", traceback="", log="x", failed_at=datetime.now(UTC)
+    )
+    made.store.begin(job.kind, job.id)
+    made.store.fail(job.kind, job.id, failure)
+    (summary,) = summarise_sweeps(made.plan, made.store)
+    assert summary.chosen == "no choice: none is complete"
 
 
 def test_a_person_reads_all_of_it(made, capsys):

@@ -64,6 +64,20 @@ def test_failed_trials_and_few_rows_are_said():
     assert few.startswith("50 selection rows are few: one row is 2.0 points")
 
 
+def test_a_tie_is_said_even_where_no_score_could_vary():
+    (warning,) = told([0.1, 0.9, 0.8, 0.9], 1, error=0.001)
+    assert warning.startswith("1 other trial scores the same as the winner, which was taken for being the first")
+    ceiling = told([1.0] * 8, 0, error=0.0, rows=12)
+    assert any("7 other trials score the same as the winner" in warning for warning in ceiling)
+
+
+def test_a_perfect_score_has_an_error_too():
+    (few, noise) = told([0.1, 0.2, 0.92, 1.0], 3, error=0.0, rows=12)
+    assert few.startswith("12 selection rows are few")
+    assert "a standard error of 0.0827: 2 of 4 complete trials are within one of the best" in noise
+    assert told([0.1, 0.2, 0.92, 1.0], 3, error=0.0, rows=1000) == []
+
+
 def test_a_lead_within_the_noise_is_said():
     (warning,) = told([0.1, 0.885, 0.895, 0.9], 3, error=0.01)
     assert warning.startswith("the winner leads the next by 0.0050")

@@ -34,6 +34,21 @@ def test_three_paired_seeds_can_never_find_anything_and_it_says_so() -> None:
     assert 0.0 < found.half_width < found.detectable_by_interval
 
 
+def test_a_family_holds_the_tests_to_its_share_and_not_the_interval() -> None:
+    alone = power("paired", num_seeds=10, num_examples=872, spread=ACCURACY, margin=0.05)
+    family = power("paired", num_seeds=10, num_examples=872, spread=ACCURACY, margin=0.05, family=12)
+    strict = power("paired", num_seeds=10, num_examples=872, spread=ACCURACY, margin=0.05, alpha=0.05 / 12)
+    assert family.half_width == alone.half_width != strict.half_width
+    assert family.detectable == strict.detectable
+    assert family.seeds_to_detect == strict.seeds_to_detect
+    assert family.seeds_for_equivalence == strict.seeds_for_equivalence
+    assert alone.detectable is not None
+    assert family.detectable is not None
+    assert family.detectable > alone.detectable
+    few = power("paired", num_seeds=6, num_examples=872, spread=ACCURACY, family=12)
+    assert few.reason == "6 seeds allow no permutation p below 0.0312; 9 would as small as a family of 12 asks"
+
+
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
 def test_smallest_p_is_that_of_the_tests(design: Design, num_seeds: int) -> None:

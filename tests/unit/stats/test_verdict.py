@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tunescope.stats.arm import Arm
 from tunescope.stats.claim import Claim
-from tunescope.stats.compare import compare_scores, not_comparable
+from tunescope.stats.compare import compare, compare_scores, not_comparable
+from tunescope.stats.components import score_of_means
 from tunescope.stats.verdict import seeds_for, verdicts
 
 NOISE = 0.01 * np.random.default_rng(0).normal(size=12)
@@ -93,6 +95,24 @@ def test_seeds_for_is_the_least_number() -> None:
     assert [seeds_for(p, paired=False) for p in (0.1, 0.05, 0.01)] == [3, 4, 5]
     with pytest.raises(ValueError, match="p_value must lie between 0 and 1"):
         seeds_for(0.0, paired=True)
+
+
+@pytest.mark.parametrize("num_seeds, arm", [((1, 3), "A"), ((40, 1), "B")])
+@pytest.mark.parametrize("claim", [None, MARGIN, Claim(kind="ratio_below", bound=0.95)])
+def test_one_seed_in_an_arm_gives_no_verdict(num_seeds: tuple[int, int], arm: str, claim: Claim | None) -> None:
+    rng = np.random.default_rng(1)
+    arms = [
+        Arm(
+            seeds=tuple(range(count)),
+            example_ids=tuple(map(str, range(400))),
+            components=(rng.random((count, 400, 1)) < share).astype(float),
+        )
+        for count, share in zip(num_seeds, (0.5, 0.9), strict=True)
+    ]
+    comparison = compare(arms[0], arms[1], score_of_means("mean"), paired_by_seed=False, claim=claim, num_resamples=100)
+    (found,) = verdicts([comparison])
+    assert found.answer == "undecided"
+    assert found.sentence.endswith(f"{arm} has one seed, and nothing shows how far another seed of {arm} would score.")
 
 
 def test_an_empty_family_and_a_wrong_alpha() -> None:

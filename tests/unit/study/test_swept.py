@@ -215,3 +215,12 @@ def test_cmaes_needs_its_package(monkeypatch):
     assert set(problems("sweep.sampler=cmaes")) == {
         "sweep.sampler cmaes needs the package cmaes. Install it: pip install cmaes"
     }
+
+
+def test_set_changes_one_method_where_the_file_uses_an_anchor_for_two():
+    text = TEXT.replace("{sweep: {log_uniform: [1e-5, 1e-3]}}", "&rate {sweep: {log_uniform: [1e-5, 1e-3]}}").replace(
+        "{sweep: {log_uniform: [1e-4, 1e-2]}}", "*rate"
+    )
+    changes = ["methods.full.learning_rate.sweep.log_uniform=[1e-6, 1e-4]"]
+    full, lora = parse_study(text, "t", changes).methods
+    assert (full.sweep["learning_rate"].low, lora.sweep["learning_rate"].low) == (1e-6, 1e-5)

@@ -1,0 +1,47 @@
+"""Drift through a training, followed on a few rows: a curve in the results, and not one weight moved by looking."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+def _weights(desk) -> dict[str, str]:
+    trained = {label: record for label, record in desk.records().items() if record["kind"] == "train"}
+    return {label: record["facts"]["weights_sha256"] for label, record in trained.items()}
+
+
+@pytest.fixture
+def one_task(study):
+    study["tasks"] = study["tasks"][:1]
+    study["training"]["steps"] = 10
+    study["drift"] = {"every": 0.25, "controls": [], "weights": False, "layer_pairs": False}
+    return study
+
+
+def test_the_curve_is_in_the_results_and_the_weights_are_as_without(desk, one_task):
+    plain = desk.write({key: value for key, value in one_task.items() if key != "drift"}, "plain.yaml")
+    assert desk.tunescope("run", plain, "--store", desk.store).code == 0
+    untouched = _weights(desk)
+    watched = desk.write(one_task, "watched.yaml")
+    other = desk.folder / "other-store"
+    said = desk.tunescope("run", watched, "--store", other)
+    assert said.code == 0, said
+    desk.store = other
+    assert _weights(desk) == untouched
+
+    told = desk.tunescope("results", watched, "--store", other, "--drift", "--format", "json")
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    curve = [row for row in rows if row["step"] is not None and row["method"] == "full" and row["seed"] == 1]
+    assert sorted({row["step"] for row in curve}) == [3, 5, 8, 10]
+    assert {row["state"] for row in curve} >= {"embeddings", "block_01"}
+    last = [row["value"] for row in curve if row["step"] == 10 and row["state"] == "block_01"]
+    assert last[0] < 1.0, "the debiased CKA with the base model is below 1 once the weights have moved"
+
+
+def test_following_drift_makes_other_jobs_of_training_and_leaves_baselines(desk, one_task):
+    watched = desk.write(one_task, "watched.yaml")
+    assert desk.tunescope("run", watched, "--store", desk.store).code == 0
+    plain = desk.write({key: value for key, value in one_task.items() if key != "drift"}, "plain.yaml")
+    said = desk.tunescope("run", plain, "--store", desk.store)
+    assert "8 jobs done, 4 were there" in said.out, said.out
