@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+
 def _weights(desk) -> dict[str, str]:
     trained = {label: record for label, record in desk.records().items() if record["kind"] == "train"}
     return {label: record["facts"]["weights_sha256"] for label, record in trained.items()}

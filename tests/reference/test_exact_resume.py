@@ -34,8 +34,7 @@ from tunescope.study.configs import TrainConfig
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import Compute
 from tunescope.tasks.spec import Classification
-from tunescope.training.loop import LOG_NAME
-from tunescope.training.metric_log import read_log
+from tunescope.training.metric_log import LOG_NAME, read_log
 from tunescope.training.progress import Progress
 
 FACTS = "facts.json"

@@ -39,8 +39,8 @@ from tunescope.tasks.encode import Encoded
 from tunescope.tasks.registry import catalogue_entry
 from tunescope.tasks.spec import Classification
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import LOG_NAME, step_seed, train
-from tunescope.training.metric_log import read_log
+from tunescope.training.loop import step_seed, train
+from tunescope.training.metric_log import LOG_NAME, read_log
 from tunescope.training.order import DataOrder, micro_batches
 from tunescope.training.run import Run, SelectionScore
 

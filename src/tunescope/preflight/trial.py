@@ -24,8 +24,8 @@ from tunescope.study.spec import Compute
 from tunescope.tasks.data import Examples
 from tunescope.tasks.encode import Encoded, encode
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import LOG_NAME, train
-from tunescope.training.metric_log import read_log
+from tunescope.training.loop import train
+from tunescope.training.metric_log import LOG_NAME, read_log
 from tunescope.training.run import Run
 
 NUM_STEPS = 2

@@ -220,7 +220,7 @@ def _gaussian_gram(where: str, name: str, X: np.ndarray, bandwidth: float) -> np
     # A squared distance that rounding made negative is 0.
     np.maximum(squared, 0.0, out=squared)
     np.fill_diagonal(squared, 0.0)
-    median = float(np.sqrt(np.median(squared[np.triu_indices(len(X), k=1)])))
+    median = float(np.median(np.sqrt(squared[np.triu_indices(len(X), k=1)])))
     if median <= 0.0:
         raise ValueError(f"{where}: more than half of the pairs of examples of {name} are equal: no median distance.")
     squared /= -2.0 * (bandwidth * median) ** 2

@@ -59,7 +59,7 @@ def hsic_debiased(K: np.ndarray, L: np.ndarray) -> float:
     Example:
         >>> x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])
         >>> round(hsic_debiased(np.outer(x, x), np.outer(y, y)), 12)
-        -0.041666666667
+        -0.083333333333
     """
     K, L = _grams("hsic_debiased", K, L, min_examples=MIN_EXAMPLES_DEBIASED)
     n = len(K)

@@ -13,9 +13,11 @@ without s follows from what s took part in: all n values together cost as much a
 
 Interval: theta -/+ t se with se^2 = (n - 1) / n sum (theta_s - mean)^2 (Tukey) and Student's t of n - 1 degrees of freedom. CKA
 cannot pass 1, so near it the interval is made on the scale of log(1 - CKA) and taken back: where theta >= 0.5 and no
-theta_s is within 1e-9 of 1. In simulation (normal rows, d of 4 to 256, CKA .41 to .99) 95% intervals cover 95% to 97% at
-n = 200; at n = 50, 92% to 98%, the least where few directions carry the variance; with heavy tails 92% at n = 200. The
-difference of two models (`paired_jackknife`) covers 94% to 98%. The seeds of a study remain its unit where methods are compared; this speaks of the choice of examples.
+theta_s is within 1e-9 of 1. In simulation (normal rows, d of 4 to 256, CKA .41 to .998, 600 draws each) 95% intervals
+cover 94.7% to 98.5% at n = 200; at n = 50, 91.7% to 98.5%, the least where few directions carry the variance; with
+heavy tails (Student's t of 6 degrees of freedom) 91.5% at n = 200. The difference of two models (`paired_jackknife`)
+covers 94.2% to 98.5%. The seeds of a study remain its unit where methods are compared; this speaks of the choice of
+examples.
 """
 
 from __future__ import annotations
@@ -150,7 +152,7 @@ def interval(
     Example:
         >>> x = np.array([1.0, 2.0, 3.0])
         >>> found = interval(2.0, (6.0 - x) / 2.0)
-        >>> round(found.standard_error / (x.std(ddof=1) / 3**0.5), 12)
+        >>> round(float(found.standard_error / (x.std(ddof=1) / 3**0.5)), 12)
         1.0
     """
     from scipy.special import stdtrit

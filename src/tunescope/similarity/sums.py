@@ -194,6 +194,6 @@ class RowSums:
     def _kept_rows(self) -> list[np.ndarray]:
         """Each side's rows, all of the pass while `keeps_rows`, about their mean, float64; ValueError if constant."""
         return [
-            checks.centred(self._where, side.upper(), np.concatenate(kept).astype(np.float64))
+            checks.centred(self._where, side.upper(), np.concatenate(kept, dtype=np.float64))
             for side, kept in zip(self._sides, self._kept, strict=True)
         ]

@@ -34,8 +34,9 @@ from tunescope.tasks.data import Examples, seen_rows
 from tunescope.tasks.encode import Encoded
 from tunescope.tasks.scores import SCORES
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import LOG_NAME, train
+from tunescope.training.loop import train
 from tunescope.training.loss import label_loss, number_loss, span_loss
+from tunescope.training.metric_log import LOG_NAME
 from tunescope.training.run import Curve, Run, SelectionScore, Trained
 
 SELECTION_NAME = "selection.json"

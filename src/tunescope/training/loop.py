@@ -14,14 +14,13 @@ import torch
 
 from tunescope.errors import RunError
 from tunescope.training.checkpoint import TornCheckpointError, load_checkpoint, save_checkpoint, trainable
-from tunescope.training.metric_log import MetricLog
+from tunescope.training.metric_log import LOG_NAME, MetricLog
 from tunescope.training.optimiser import make_optimiser, settings_in_force
 from tunescope.training.order import DataOrder, micro_batches
 from tunescope.training.progress import Progress
 from tunescope.training.run import Curve, Run, SelectionScore, Trained
 from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
 
-LOG_NAME = "log.jsonl"
 _LOG = logging.getLogger(__name__)
 
 

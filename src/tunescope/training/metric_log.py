@@ -8,6 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+LOG_NAME = "log.jsonl"
+"""Of a run's metric log, in its artifact."""
+
 
 class MetricLog:
     """Appends one JSON line per entry; after a resume, steps since the checkpoint stand twice and the later one counts."""

@@ -61,7 +61,7 @@ def test_debiased_is_zero_on_average_where_biased_is_not() -> None:
         (np.ones((3, 4)), "K must be a square Gram matrix"),
         (np.triu(np.ones((7, 7))), "K must be symmetric"),
         (np.full((7, 7), np.nan), "K must be finite"),
-        (np.eye(6), "same examples in the same order, got 6 rows and 7"),
+        (np.eye(6), "K and L must hold the same examples in the same order, got 6 rows and 7"),
     ],
 )
 def test_what_is_no_gram_matrix_is_refused(gram: np.ndarray, message: str) -> None:
@@ -70,9 +70,9 @@ def test_what_is_no_gram_matrix_is_refused(gram: np.ndarray, message: str) -> No
 
 
 def test_four_examples_are_needed() -> None:
-    with pytest.raises(ValueError, match="^hsic_debiased: needs at least 4 examples, got 3"):
+    with pytest.raises(ValueError, match=r"^hsic_debiased: needs at least 4 examples, got 3"):
         hsic_debiased(np.eye(3), np.eye(3))
-    with pytest.raises(ValueError, match="^hsic_biased: needs at least 2 examples, got 1"):
+    with pytest.raises(ValueError, match=r"^hsic_biased: needs at least 2 examples, got 1"):
         hsic_biased(np.eye(1), np.eye(1))
 
 

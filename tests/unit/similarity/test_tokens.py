@@ -104,19 +104,19 @@ def test_the_base_s_term_serves_every_comparison() -> None:
 
 def test_refusals() -> None:
     sums = _pass(XS[:3], YS[:3])
-    with pytest.raises(ValueError, match="^TokenPairSums: needs at least 4 sequences, got 3"):
+    with pytest.raises(ValueError, match=r"^TokenPairSums: needs at least 4 sequences, got 3"):
         sums.debiased_linear_cka()
     with pytest.raises(
-        ValueError, match="^TokenPairSums: X and Y must hold the same tokens of sequence 3, got 2 and 7"
+        ValueError, match=r"^TokenPairSums: X and Y must hold the same tokens of sequence 3, got 2 and 7"
     ):
         sums.update([XS[3]], [YS[4]])
-    with pytest.raises(ValueError, match="^TokenPairSums: Y must have 4 features, got 3"):
+    with pytest.raises(ValueError, match=r"^TokenPairSums: Y must have 4 features, got 3"):
         sums.update([XS[3]], [XS[3]])
     assert sums.num_examples == 3
     with pytest.raises(ValueError, match="can only merge"):
         sums.merge(TokenPairSums(3, 3))
     constant = _pass([np.full((2, 3), 0.1)] * 5, [RNG.normal(size=(2, 3)) for _ in range(5)])
-    with pytest.raises(ValueError, match="^TokenPairSums: X is constant: all tokens have the same features"):
+    with pytest.raises(ValueError, match=r"^TokenPairSums: X is constant: all tokens have the same features"):
         constant.debiased_linear_cka()
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         TokenPairSums(3, 3, dtype=np.float16)
