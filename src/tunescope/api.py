@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from tunescope.analysis.second_opinion import SecondOpinion, second_opinions
 from tunescope.analysis.seed_spread import measured_spread
 from tunescope.analysis.sweeps import SweepSummary, summarise_sweeps
 from tunescope.analysis.trials import TrialRow, collect_trials
-from tunescope.errors import StoreError, StudyError, TunescopeError
+from tunescope.errors import StoreError, TunescopeError
 from tunescope.execution.events import OnEvent
 from tunescope.execution.inline import InlineExecutor
 from tunescope.execution.runner import Summary, run_plan, unwanted
@@ -32,11 +32,12 @@ from tunescope.steps.device import chosen_device, chosen_threads
 from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
 from tunescope.study.detectable import SeedSpread
-from tunescope.study.drift import DriftSettings, Pooling
+from tunescope.study.drift import DRIFT_MEASURE, DriftSettings, Read
 from tunescope.study.estimate import estimate
 from tunescope.study.job import Job
 from tunescope.study.known import architectures, decoders, expected_device, source_for
 from tunescope.study.load import load_study, study_text_as_run
+from tunescope.study.own_files import own_files_sha256, with_own_rows
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan, make_plan
 from tunescope.study.spec import StudySpec
@@ -285,7 +286,7 @@ def drift_between(
     task: str | None = None,
     text: Path | None = None,
     mirror: Path | None = None,
-    pooling: Pooling = "last_token",
+    pooling: Read = "last_token",
     num_examples: int | None = None,
     max_length: int = 512,
     weights: bool = True,
@@ -299,7 +300,7 @@ def drift_between(
         task: A task of the catalogue; either this or `text`.
         text: A text file, or a table with a column `text`.
         mirror: A folder that stands in for the hub.
-        pooling: How a text's hidden states become one vector.
+        pooling: How a text's hidden states are read; of `all_tokens` there is the debiased CKA alone.
         num_examples: At most so many.
         max_length: Tokens of a text.
         weights: Whether the updates of the weights are measured too.
@@ -324,7 +325,7 @@ def drift_between(
         tuned,
         on,
         source=source,
-        measures=DriftSettings().measures,
+        measures=(DRIFT_MEASURE,) if pooling == "all_tokens" else DriftSettings().measures,
         pooling=(pooling,),
         num_examples=num_examples,
         max_length=max_length,
@@ -340,31 +341,13 @@ def forget(prefix: str, *, store: Path = DEFAULT_STORE) -> list[str]:
 
 
 def _plan(spec: StudySpec, source: Source) -> Plan:
-    files = {file for task in spec.tasks for file in (task.dataset.files or {}).values()}
-    texts = () if spec.retention is None else spec.retention.texts
-    files |= {text.file for text in texts if text.file is not None}
-    hashes = {file: source.file_sha256(file) for file in sorted(files)}
-    _refuse_equal_splits(spec, hashes)
+    hashes = own_files_sha256(spec, source)
     return make_plan(spec, decoders(spec, source), hashes)
 
 
-def _refuse_equal_splits(spec: StudySpec, hashes: Mapping[str, str]) -> None:
-    """A study whose report rows are its train rows would report memory as skill."""
-    problems = []
-    for task in spec.tasks:
-        files = task.dataset.files or {}
-        train, report = files.get(task.train_split), files.get(task.report_split)
-        if train is not None and report is not None and hashes[train] == hashes[report]:
-            problems.append(
-                f"tasks.{task.name}.dataset.files: {task.train_split} ({train}) and {task.report_split} ({report}) hold the "
-                "same bytes, and runs are reported on rows that they never saw. Give one of them other rows"
-            )
-    if problems:
-        raise StudyError(problems)
-
-
 def _estimated(spec: StudySpec, source: Source) -> Plan:
-    return estimate(_plan(spec, source), architectures(spec, source), expected_device(spec))
+    plan = replace(_plan(spec, source), study=with_own_rows(spec, source))
+    return estimate(plan, architectures(spec, source), expected_device(spec))
 
 
 def _stored(study: Path, store: Path, mirror: Path | None, changes: Sequence[str]) -> tuple[Plan, Store]:

@@ -181,6 +181,9 @@ def test_a_score_that_was_edited_is_never_shown(finished):
     assert "99.0" not in shown.out
     (line,) = finished.refused()
     assert line.startswith(told)
+    status = finished.status()
+    assert status.code == 1
+    assert told[:60] in " ".join(status.out.split())
     assert finished.tunescope("forget", before["job"][:8], "--store", finished.store).code == 0
     assert finished.run().code == 0
     assert finished.rows()[0]["value"] == before["value"]
@@ -193,6 +196,10 @@ def test_predictions_that_were_damaged_are_not_compared(finished):
     told = [json.loads(line) for line in said.out.splitlines()]
     assert [one["verdict"] for one in told if one["task"] == "same"] == ["not estimable"]
     assert "predictions.parquet holds other bytes than were written" in told[0]["reason"]
+    damaged = [one for one in finished.rows() if one["state"] == "failed"]
+    assert {one["job"] for one in damaged} == {row["job"]}, "`results` shows what there is, and exits with 0"
+    assert "predictions.parquet holds other bytes than were written" in damaged[0]["reason"]
+    assert finished.status().code == 1
     assert "predictions.parquet holds other bytes than were written" in finished.refused()[0]
 
 

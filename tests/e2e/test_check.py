@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tiny import tiny_bert
 from tunescope.errors import RunError
 from tunescope.methods import Lora
 from tunescope.preflight.finding import SECTIONS
@@ -193,6 +194,26 @@ def test_a_model_that_is_not_there_is_said_once(sound):
     assert len(_faults(findings)) == 1
     assert _faults(findings)[0][0] == "model"
     assert _messages(findings, "ok", "data")
+
+
+def test_rows_without_positions_are_told_once_and_not_tried(sound):
+    shutil.rmtree(sound.folder / "model")
+    tiny_bert(sound.folder / "model", max_position_embeddings=8)
+    code, findings = _checked(sound)
+    assert code == 1
+    assert [told.partition(". ")[0] for _, told in _faults(findings)] == [
+        "tasks.same.max_length is 32, but base model ./model has 8 positions for tokens",
+        "tasks.where.max_length is 48, but base model ./model has 8 positions for tokens",
+    ]
+
+
+def test_a_training_of_one_step_under_warm_up_is_a_fault(sound, study, in_this_process):
+    changes = ("--set", "training={epochs: 1, batch_size: 64}", "--set", "methods={head_only: {}}")
+    code, findings = _checked(sound, *changes)
+    assert code == 1
+    ((section, told),) = _faults(findings)
+    assert section == "data"
+    assert "training of same on 36 rows with head_only: the only optimiser step is all warm-up" in told
 
 
 def test_a_wrong_study_is_not_checked(sound, study):

@@ -139,7 +139,7 @@ def test_a_failed_job_leaves_its_reason_the_others_go_on_and_a_mended_run_comple
     assert row["value"] is None
     assert (row["state"], row["reason"]) == (
         "failed",
-        "waits for same-lora-seed2, which failed: the loss is nan at step 2 of 3. Lower learning_rate",
+        "the loss is nan at step 2 of 3. Lower learning_rate",
     )
 
     mended = desk.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -122,6 +123,34 @@ def test_a_reader_that_stops_early_gets_no_traceback():
     process.stdout.close()
     assert process.wait(timeout=60) == 141
     assert process.stderr.read() == b""
+
+
+_MAIN = "import sys; from tunescope.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["list", "tasks"], ["init", "s.yaml"]])
+def test_output_that_cannot_be_written_is_told_in_one_line(tmp_path, words):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-c", _MAIN, *words]
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+    assert said.stderr.decode() == "tunescope: standard output cannot be written: No space left on device.\n"
+    assert said.returncode == 2
+
+
+def test_a_closed_output_is_no_traceback():
+    command = f"{sys.executable} -c '{_MAIN}' list tasks >&-"
+    said = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_any_job_is_an_interrupt(capsys, monkeypatch, number):
+    monkeypatch.setattr(api, "study_status", lambda *_, **__: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    assert main(["status", "s.yaml"]) == 130
+    assert capsys.readouterr().err == "tunescope: interrupted\n"
+    assert signal.getsignal(number) is before
 
 
 def test_help_answers_at_once_and_loads_nothing_heavy():

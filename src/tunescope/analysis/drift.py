@@ -12,8 +12,7 @@ from tunescope.study.configs import TrainConfig
 from tunescope.study.drift import DRIFT_MEASURE
 from tunescope.study.drift_jobs import DriftCell
 from tunescope.study.plan import Plan, RunCell
-from tunescope.training.loop import LOG_NAME
-from tunescope.training.metric_log import read_log
+from tunescope.training.metric_log import LOG_NAME, read_log
 
 STATES_NAME = "states.parquet"
 WEIGHTS_NAME = "weights.parquet"
@@ -89,12 +88,14 @@ def _results(plan: Plan, cell: DriftCell, store: Store) -> Iterator[DriftResult]
     measured: dict[str, Any] = (
         {"seeds" if cell.what == "seeds" else "tuned": None} if cell.method else {"controls": None}
     )
-    num_examples = None
+    num_examples, notes = None, ""
     if state == "done":
         facts: dict[str, Any] = dict(store.record(cell.job.kind, cell.job.id).facts)
         measured, num_examples = dict(facts["drift"]), int(facts["num_examples"])
+        notes = "; ".join(facts.get("notes", ()))
     for compared, value in measured.items():
-        why = reason or ("" if value is not None else "its CKA is not defined in a block; see its layers")
+        undefined = (compared == "random_update" and notes) or "its CKA is not defined in a block; see its layers"
+        why = reason or ("" if value is not None else undefined)
         yield DriftResult(
             study=plan.study.name,
             base_model=cell.base_model,

@@ -186,6 +186,9 @@ def _comparison(
         told = f"{len(reasons)} of {len(missing)} runs are not there, the first: {reasons[0]}"
         return not_comparable(told, claim=claim, paired_by_seed=paired)
     first, second = (runs[method] for method in hypothesis.methods)
+    twins = "" if measure in RUN_MEASURES and measure != DRIFT else _twins(first, store) or _twins(second, store)
+    if twins:
+        return not_comparable(twins, claim=claim, paired_by_seed=paired)
     if measure == DRIFT:
         drifts = [[drift_of(run, plan, store) for run in arm] for arm in (first, second)]
         reasons = [reason for arm in drifts for value, reason in arm if value is None]
@@ -224,6 +227,18 @@ def _missing(run: RunCell, store: Store) -> str:
     """Why a run has no scores; empty where it has."""
     state, reason = state_of_run(run, store)
     return "" if state == "done" else f"{run.method} seed {run.seed}: {reason}"
+
+
+def _twins(runs: Sequence[RunCell], store: Store) -> str:
+    """Why runs of one method are no sample of seeds; empty where every seed ended with weights of its own."""
+    weights = [store.record(run.train.kind, run.train.id).facts.get("weights_sha256") for run in runs]
+    alike = [run for run, own in zip(runs, weights, strict=True) if own is not None and weights.count(own) > 1]
+    if not alike:
+        return ""
+    seeds = ", ".join(str(run.seed) for run in alike)
+    return (
+        f"seeds {seeds} of {runs[0].method} ended with identical weights: the seed had no effect, and they are one run"
+    )
 
 
 def _run_measure(run: RunCell, store: Store, measure: str) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tunescope.cli.output import put_out
 
 if TYPE_CHECKING:
-    from tunescope.study.drift import Pooling
+    from tunescope.study.drift import Read
 
 
 def drift(arguments: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def drift(arguments: argparse.Namespace) -> int:
     form = output_format(None, arguments.output)
     if arguments.figure is not None:
         check_format(arguments.figure)
-    pooling: Pooling = arguments.pooling
+    pooling: Read = arguments.pooling
     found = api.drift_between(
         arguments.base,
         arguments.tuned,

@@ -136,9 +136,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     on = drifting.add_mutually_exclusive_group(required=True)
     on.add_argument("--task", metavar="NAME", help="on this task's report rows (`tunescope list tasks`)")
-    on.add_argument("--text", type=Path, metavar="FILE", help="on these texts: a line, or a row's `text`, each")
+    on.add_argument(
+        "--text", type=Path, metavar="FILE", help="on these texts: blank lines part a .txt; a table has a `text` a row"
+    )
     drifting.add_argument(
-        "--pooling", choices=("last_token", "mean", "first_token"), default="last_token", help="default: %(default)s"
+        "--pooling",
+        choices=("last_token", "mean", "first_token", "all_tokens"),
+        default="last_token",
+        help="how a text's hidden states are read (default: %(default)s)",
     )
     drifting.add_argument("--num-examples", type=_count, metavar="N", help="at most so many examples (default: all)")
     drifting.add_argument("--max-length", type=_count, default=512, metavar="N", help="tokens of a text (default: 512)")

@@ -24,9 +24,9 @@ _HELD_AT_LEAST = 2048
 def held_limit(num_features: int) -> int:
     """Examples up to which pooled states are held: max(d, 2,048).
 
-    Held are n d float32 for each model and state, and a centred float64 copy of two models' while layer pairs are computed:
-    at n = d a quarter of the memory that the d x d float64 sums of a run and its random update take, with it three
-    quarters. Where d is less than 2,048 it is 8 KB a feature, model and state, however few features there are.
+    Bytes of each state, for a base model, a run and its random update, at n = d: 12 d^2 held, and 28 d^2 while all layer
+    pairs are computed, where the float64 sums take 40 d^2. Where d is small, 2,048 examples are 8 KB a feature, model and
+    state.
     """
     return max(num_features, _HELD_AT_LEAST)
 

@@ -86,15 +86,16 @@ def _measured(
                 found = interval(value, record.leave_one_out(X, Y))
         except ValueError as problem:
             notes.append(f"no interval: {problem}")
-    return layer_row(
-        compared, state, pooling, measure, num_examples=len(X), value=value, interval=found, notes=notes
-    )
+    return layer_row(compared, state, pooling, measure, num_examples=len(X), value=value, interval=found, notes=notes)
 
 
 def _all_pairs(held: HeldStates, pair: Pair, pooling: str) -> Iterator[DriftRow]:
     """Debiased CKA of each layer of the one model with each of the other; the same layers too."""
     names, others = held.names(pair.base), held.names(pair.other)
-    spreads = [{name: Spread.of(held.of(model, name, pooling)) for name in held.names(model)} for model in (pair.base, pair.other)]
+    spreads = [
+        {name: Spread.of(held.of(model, name, pooling)) for name in held.names(model)}
+        for model in (pair.base, pair.other)
+    ]
     # One layer of states that are all alike (prompts end on one token) would leave the whole matrix without a value.
     vary, others_vary = ([name for name, spread in side.items() if not spread.is_rounding] for side in spreads)
     values: dict[tuple[str, str], float] = {}

@@ -67,11 +67,12 @@ def moved_at_random(base: Any, tuned: Any, *, seed: int) -> Any:
 
 def _merged(tuned: Any) -> Any:
     """The plain model a peft wrapper stands for; a model without a wrapper as it is."""
-    if not hasattr(tuned, "merge_and_unload"):
+    adapter = getattr(tuned, "active_peft_config", None)
+    if adapter is None:
         return tuned
-    wrapper = copy.deepcopy(tuned)
-    if wrapper.active_peft_config.is_prompt_learning:
+    if adapter.is_prompt_learning:
         raise ModelError("its method adds virtual tokens and changes no weight")
+    wrapper = copy.deepcopy(tuned)
     try:
         return wrapper.merge_and_unload()
     except (NotImplementedError, AttributeError, ValueError, TypeError) as error:

@@ -23,6 +23,9 @@ class SummedStates:
 
     Args:
         pairs: Which models are compared; of each pair, the states must be the same.
+
+    Products are in float64 too: beside the models' forward passes they cost little, and what comes out is what held states
+    would give.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -36,7 +39,9 @@ class SummedStates:
         for place in dict.fromkeys(pair.base for pair in self._pairs):
             for (state, pooling), X in batch.states[place].items():
                 if isinstance(X, np.ndarray):
-                    self._of_base.setdefault((place, state, pooling), _Base(SelfSums(X.shape[1]))).add(X)
+                    self._of_base.setdefault(
+                        (place, state, pooling), _Base(SelfSums(X.shape[1], dtype=np.float64))
+                    ).add(X)
         for pair in self._pairs:
             for (state, pooling), X in batch.states[pair.base].items():
                 Y = batch.states[pair.other][(state, pooling)]
@@ -45,7 +50,7 @@ class SummedStates:
                 key = (pair.compared, state, pooling)
                 if key not in self.sums:
                     base = self._of_base[(pair.base, state, pooling)]
-                    self.sums[key] = _Sums(base, PairSums(X.shape[1], Y.shape[1], with_base=False))
+                    self.sums[key] = _Sums(base, PairSums(X.shape[1], Y.shape[1], with_base=False, dtype=np.float64))
                 self.sums[key].add(X, Y)
 
 
@@ -143,9 +148,7 @@ def _value(sums: _Sums, measure: str) -> tuple[float, np.ndarray | None]:
     if measure not in ("cosine", "relative_change", "norm_ratio"):
         raise ValueError(_needs_all(measure, sums.pair.num_examples))
     if not sums.before:
-        raise ValueError(
-            f"{measure}: X and Y must have the same features, got {sums.widths[0]} and {sums.widths[1]}"
-        )
+        raise ValueError(f"{measure}: X and Y must have the same features, got {sums.widths[0]} and {sums.widths[1]}")
     if measure == "cosine":
         each = np.concatenate(sums.cosine)
         without = np.flatnonzero(np.isnan(each))

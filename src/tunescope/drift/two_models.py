@@ -19,7 +19,7 @@ from tunescope.models.base import BaseModelSpec
 from tunescope.models.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
 from tunescope.models.network import Network, load_network
 from tunescope.representations.side_by_side import paired_states, require_same_examples
-from tunescope.study.drift import Pooling
+from tunescope.study.drift import Read
 from tunescope.tasks.data import load_report_data
 from tunescope.tasks.encode import encode
 from tunescope.tasks.encoded import Encoded, Truncation
@@ -48,7 +48,7 @@ def compare_models(
     *,
     source: Source,
     measures: Sequence[str],
-    pooling: Sequence[Pooling] = ("last_token",),
+    pooling: Sequence[Read] = ("last_token",),
     num_examples: int | None = None,
     max_length: int = 512,
     weights: bool = True,
@@ -64,7 +64,7 @@ def compare_models(
         on: A task, whose report rows are read, or texts.
         source: Where hub ids are looked up.
         measures: Names in `MEASURES`.
-        pooling: How a text's hidden states become one vector.
+        pooling: How a text's hidden states are read.
         num_examples: At most so many: of a task by row hash, of texts the first. All where None.
         max_length: Tokens of a text; a task has its own.
         weights: Whether the updates of the weights are measured too.
@@ -88,11 +88,13 @@ def compare_models(
         _, theirs = _encoded(on, source, network, num_examples, max_length)
         require_same_examples(encoded, theirs, base_ids=ids, tuned_ids=ids, where=f"drift of {tuned} from {base}")
     models = [base_network.model.to(torch.device(device)), model.to(torch.device(device))]
+    for name, one in zip((base, tuned), models, strict=True):
+        _require_positions(one, encoded, name)
     rows = compare_states(
         paired_states(models, base_network, encoded, reads=pooling, batch_tokens=batch_tokens, ids=ids),
         [Pair(compared="tuned")],
         num_examples=len(ids),
-        num_features=base_network.model.config.hidden_size,
+        num_features=base_network.model.config.get_text_config().hidden_size,
         measures=measures,
         layer_pairs=True,
     )
@@ -105,9 +107,35 @@ def _updates(
 ) -> tuple[tuple[UpdateRow, ...], tuple[str, ...]]:
     """The modules' updates; where the two are not of one shape, a note that says so."""
     try:
-        return tuple(update_rows(checkpoint.folder, base_folder, directions=directions)), ()
+        updates = update_rows(
+            checkpoint.folder,
+            base_folder,
+            directions=directions,
+            base_is_half=checkpoint.is_run,  # a run of ours starts from exactly what the base says, widened to float32
+        )
+        return tuple(updates), ()
     except ModelError as error:
         return (), (f"no comparison of the weights: {error}",)
+
+
+def _require_positions(model: Any, encoded: Encoded, name: str) -> None:
+    """Whether a model has positions for the longest row: RoBERTa and its kin count them from the padding index."""
+    config = model.config.get_text_config()
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return
+    for path, part in model.named_modules():
+        if path.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:
+            positions -= part.padding_idx + 1
+    prompt = getattr(model, "active_peft_config", None)
+    if prompt is not None and prompt.is_prompt_learning:
+        positions -= prompt.num_virtual_tokens
+    longest = int(encoded.lengths.max())
+    if longest > positions:
+        raise ModelError(
+            f"drift of {name}: the longest text is {longest} tokens, and the model has {positions} positions for them. "
+            f"Lower the length of a text to {positions} or less."
+        )
 
 
 def _folder_of(tuned: str, source: Source) -> Path:

@@ -10,9 +10,11 @@ import numpy as np
 from torch import nn
 
 from tunescope.drift.held import HeldStates
+from tunescope.drift.spread import Spread, constant_note
 from tunescope.models.network import Network
 from tunescope.representations.side_by_side import paired_states
 from tunescope.similarity.cka import debiased_linear_cka
+from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED
 from tunescope.study.drift import Pooling
 from tunescope.tasks.encoded import Encoded
 
@@ -60,10 +62,10 @@ class DriftWatch:
         found: dict[str, float | None] = {}
         for state in self._base.names(0):
             X, Y = self._base.of(0, state, self._pooling), now.of(0, state, self._pooling)
-            try:
-                value = debiased_linear_cka(X, Y)
-            except ValueError:  # all examples alike: a first token under causal attention
-                value = math.nan
+            if constant_note(Spread.of(X), Spread.of(Y)) or len(X) < MIN_EXAMPLES_DEBIASED:
+                found[state] = None
+                continue
+            value = debiased_linear_cka(X, Y)
             found[state] = value if math.isfinite(value) else None
         return found
 

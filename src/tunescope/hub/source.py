@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,16 +79,10 @@ class Source:
         Raises:
             ModelError: If there is no such local folder, or the hub does not give it.
         """
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError
-
         if name.startswith((".", "/", "~")):
             self.model_folder(name)  # which says what is missing
         _check_repo_id(name, ModelError)
-        try:
-            found = _json_map(Path(hf_hub_download(name, "config.json", revision=revision)))
-        except (OSError, HfHubHTTPError, ValueError) as error:
-            raise ModelError(self._not_found("base model", name, "models", self.known_models(), error)) from error
+        found = _json_map(self._from_hub(name, revision, ["config.json"]) / "config.json")
         if found is None:
             raise ModelError(f"base model '{name}': its config.json on the hub is no JSON map.")
         return found
@@ -174,23 +169,33 @@ class Source:
             yield DEMO_MIRROR
 
     def _model_from_hub(self, name: str, revision: str | None) -> Path:
+        return _with_config(self._from_hub(name, revision, _MODEL_FILES), f"base model '{name}'")
+
+    def _from_hub(self, name: str, revision: str | None, patterns: list[str]) -> Path:
+        """The folder of a base model's files; asks once, where `hf_hub_download` would try for half a minute."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
 
         try:
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=_MODEL_FILES))
+            with _quiet_hub():
+                return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
         except (OSError, HfHubHTTPError, ValueError) as error:
             raise ModelError(self._not_found("base model", name, "models", self.known_models(), error)) from error
-        return _with_config(folder, f"base model '{name}'")
 
     def _table_from_hub(self, hub: str, config: str | None, revision: str | None, split: str) -> pa.Table:
         from datasets import load_dataset
         from datasets.exceptions import DatasetsError
+        from huggingface_hub.errors import HfHubHTTPError
 
+        unreached: Exception | None = None
         try:
-            rows = load_dataset(hub, config, revision=revision, split=split)
-        except (OSError, DatasetsError, ValueError) as error:
-            raise DataError(self._not_found("data set", hub, "datasets", self.known_datasets(), error)) from error
+            with _quiet_hub():
+                unreached = _why_unreached(hub, revision)
+                with _cache_alone(unreached is not None):
+                    rows = load_dataset(hub, config, revision=revision, split=split)
+        except (OSError, DatasetsError, HfHubHTTPError, ValueError) as error:
+            why = unreached if unreached is not None else error
+            raise DataError(self._not_found("data set", hub, "datasets", self.known_datasets(), why)) from error
         return rows.with_format("arrow")[:]
 
     def _not_found(self, what: str, name: str, kind: str, known: tuple[str, ...], error: Exception) -> str:
@@ -202,6 +207,49 @@ class Source:
             f"Check the name, or put it at {place}/{kind}/{name} and run with --mirror {place}. "
             f"In the mirror and the demo: {did_you_mean(name, known)}"
         )
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Its library's warnings stay unsaid inside: what went wrong is told once, by us."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _why_unreached(hub: str, revision: str | None) -> Exception | None:
+    """Why a data set's page cannot be had, asked once: `load_dataset` would try for half a minute. None where it can.
+
+    Raises:
+        HfHubHTTPError: If the hub answers that there is none, or that it is not for us.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot_download(hub, repo_type="dataset", revision=revision, allow_patterns=["README.md"])
+    except LocalEntryNotFoundError as error:  # no way there, and nothing of it among the hub's files kept here
+        reason: Exception = error
+        return reason
+    return None
+
+
+@contextmanager
+def _cache_alone(alone: bool) -> Iterator[None]:
+    """With `alone`, data sets come from those that were loaded before, and nobody is asked."""
+    from datasets import config
+
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or alone
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before
 
 
 def _json_map(path: Path) -> dict[str, Any] | None:

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunescope.errors import ModelError
+from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import Network, load_network
 from tunescope.models.saving import ADAPTER, HEAD, MODEL, load_adapter, load_tuned
+from tunescope.models.tokenizer import has_tokenizer, load_tokenizer
 from tunescope.models.weights import weight_shapes
 from tunescope.tasks.spec import TaskKind
 
 _ADAPTER_CONFIG = "adapter_config.json"
+_RECORD = "record.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,28 +88,49 @@ def load_checkpoint(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Pa
     Raises:
         ModelError: If the checkpoint is of another base model, or cannot be read.
     """
-    if (
-        checkpoint.base_name is not None
-        and "/" in checkpoint.base_name
-        and not Path(checkpoint.base_name).is_absolute()
-    ):
-        known = (base.name, base_folder.name)
-        if checkpoint.base_name not in known and not base.name.startswith((".", "/", "~")):
-            raise ModelError(
-                f"{checkpoint.folder}: this adapter is of base model '{checkpoint.base_name}', not of '{base.name}'. "
-                f"Give that one as BASE."
-            )
+    _require_own_base(checkpoint, base, base_folder)
     kind, labels = checkpoint.task_kind, checkpoint.num_labels
     if checkpoint.kind == "model" and not checkpoint.is_run:
         name = str(checkpoint.folder)
         spec = BaseModelSpec(name=name, trust_remote_code=base.trust_remote_code, discard_head=True)
-        network = load_network(spec, checkpoint.folder, task_kind=kind, num_labels=labels, seed=0)
+        tokenizer = None if has_tokenizer(checkpoint.folder) else load_tokenizer(base, base_folder)
+        network = load_network(spec, checkpoint.folder, task_kind=kind, num_labels=labels, seed=0, tokenizer=tokenizer)
         return network, network.model
     discarding = base.model_copy(update={"discard_head": True})
     network = load_network(discarding, base_folder, task_kind=kind, num_labels=labels, seed=0)
     if checkpoint.is_run:
         return network, load_tuned(network, checkpoint.folder)
     return network, load_adapter(network, checkpoint.folder).eval()
+
+
+def _require_own_base(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Path) -> None:
+    """By name where an adapter and BASE both have one; by the base's bytes where a run of ours recorded them."""
+    named = checkpoint.base_name
+    is_other = (
+        named is not None
+        and not _is_path(named)
+        and not _is_path(base.name)
+        and named.rsplit("/", 1)[-1]
+        != base.name.rsplit("/", 1)[-1]  # hub ids that moved to an organisation kept the end
+    )
+    if is_other:
+        raise ModelError(
+            f"{checkpoint.folder}: this adapter is of base model '{named}', not of '{base.name}'. Give that one as BASE."
+        )
+    record = checkpoint.folder / _RECORD
+    if not checkpoint.is_run or not record.is_file():
+        return
+    facts = _json(record).get("facts")
+    made_from = facts.get("model_fingerprint") if isinstance(facts, dict) else None
+    if made_from is not None and made_from != weights_fingerprint(base_folder):
+        raise ModelError(
+            f"{checkpoint.folder}: this run was tuned from other files than those of '{base.name}' (their SHA-256 is not "
+            f"the recorded {str(made_from)[:12]}...). Give the base model that it was tuned from as BASE."
+        )
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith((".", "/", "~"))
 
 
 def _kind_of_heads(shapes: dict[str, tuple[int, ...]]) -> tuple[TaskKind, int]:

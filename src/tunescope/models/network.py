@@ -53,7 +53,9 @@ class Layout:
     """Names of the parameters that will be new."""
 
 
-def load_network(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_labels: int, seed: int) -> Network:
+def load_network(
+    spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_labels: int, seed: int, tokenizer: Any = None
+) -> Network:
     """Loads a base model under a new head.
 
     Every backbone tensor comes from the checkpoint, in fp32; a pooler that the head does not use is left out. The
@@ -65,6 +67,7 @@ def load_network(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_
         task_kind: Picks the head: one logit per label, one score, or a start and an end logit per token.
         num_labels: Labels of a classification, 2 or more; for the other kinds it is settled by the kind.
         seed: Draws the head.
+        tokenizer: From `load_tokenizer`, in place of the folder's own.
 
     Raises:
         ModelError: If files are missing or damaged, the architecture has no such head or is an encoder-decoder,
@@ -74,7 +77,7 @@ def load_network(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_
     """
     import torch
 
-    laid = lay_out(spec, folder, task_kind=task_kind, num_labels=num_labels)
+    laid = lay_out(spec, folder, task_kind=task_kind, num_labels=num_labels, tokenizer=tokenizer)
     config, tokenizer, head_class, head_names = laid.config, laid.tokenizer, laid.head_class, laid.head_names
     skeleton, prefix, where = laid.skeleton, laid.skeleton.base_model_prefix, f"base_model {spec.name}"
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), quiet():
@@ -98,7 +101,9 @@ def load_network(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_
     )
 
 
-def lay_out(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_labels: int) -> Layout:
+def lay_out(
+    spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_labels: int, tokenizer: Any = None
+) -> Layout:
     """What `load_network` will make, as far as config, tokenizer and the weights' headers tell; no weights are read.
 
     Raises:
@@ -112,7 +117,7 @@ def lay_out(spec: BaseModelSpec, folder: Path, *, task_kind: TaskKind, num_label
     where = f"base_model {spec.name}"
     check_weight_files(folder, where=where)
     config = _read_config(spec, folder)
-    tokenizer = load_tokenizer(spec, folder)
+    tokenizer = load_tokenizer(spec, folder) if tokenizer is None else tokenizer
     if len(tokenizer) > config.vocab_size:
         raise ModelError(
             f"{where}: its tokenizer has {len(tokenizer)} tokens and the model embeddings for {config.vocab_size}. "
@@ -270,7 +275,19 @@ def _check_assembled(
     import torch
 
     inside = model.state_dict()
-    lost = [name for name, tensor in state.items() if name not in inside or not torch.equal(inside[name], tensor)]
+    lost = [
+        name
+        for name, tensor in state.items()
+        # A value that is not a number is taken over too; who reads the weights tells of it.
+        if name not in inside
+        or not (
+            torch.equal(inside[name], tensor)
+            or (
+                inside[name].shape == tensor.shape
+                and torch.allclose(inside[name], tensor, rtol=0.0, atol=0.0, equal_nan=True)
+            )
+        )
+    ]
     if lost or new != set(head_names):
         raise ModelError(
             f"{where}: {type(model).__name__} did not take the backbone over: {len(lost)} of {len(state)} tensors differ, "

@@ -15,6 +15,11 @@ MAX_UNKNOWN = 0.5
 """Share of a task's tokens that a tokenizer may not know before it is taken for the wrong one."""
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer's words lie in a folder."""
+    return any(next(folder.glob(pattern), None) for pattern in _VOCABULARY)
+
+
 def load_tokenizer(spec: BaseModelSpec, folder: Path) -> Any:
     """The tokenizer that lies beside the weights.
 
@@ -35,7 +40,7 @@ def load_tokenizer(spec: BaseModelSpec, folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     # transformers makes a tokenizer of five special tokens out of nothing, under which every word is unknown.
-    if not any(next(folder.glob(pattern), None) for pattern in _VOCABULARY):
+    if not has_tokenizer(folder):
         raise ModelError(
             f"base_model {spec.name}: its folder has no tokenizer (none of {', '.join(_VOCABULARY)}). "
             f"Copy the files that the model was trained with, tokenizer.json and tokenizer_config.json, beside the weights."

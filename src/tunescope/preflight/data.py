@@ -11,6 +11,7 @@ from tunescope.hub.source import Source
 from tunescope.preflight.finding import Finding, Status
 from tunescope.steps.inputs import report_data, training_data
 from tunescope.study.configs import as_reported, as_trained_on
+from tunescope.study.own_files import mean_tokens
 from tunescope.tasks.data import MAX_OVERLAP, Examples, TaskData, describe_task_data, told_of_overlap
 from tunescope.tasks.kin import Kinship
 from tunescope.tasks.spec import Expected, TaskSpec
@@ -19,8 +20,6 @@ _SAMPLE = 2000
 _MAX_KIN = 0.05
 """Share of selection rows that may be near a train row before choosing on them is worth a note."""
 _RARE = 0.05
-_CHARACTERS_PER_TOKEN = 4.0
-"""English under a vocabulary of about 32,000, as in the catalogue's `mean_tokens`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,7 @@ def _expected(task: TaskSpec, data: TaskData, num_train: int, num_report: int) -
         return task.expected.model_copy(update={"num_train": num_train, "num_report": num_report})
     rows = list(zip(*_some(data.train).texts.values(), strict=True))
     characters = sum(len(text) for row in rows for text in row) / len(rows)
-    return Expected(num_train=num_train, num_report=num_report, mean_tokens=1.0 + characters / _CHARACTERS_PER_TOKEN)
+    return Expected(num_train=num_train, num_report=num_report, mean_tokens=mean_tokens(characters))
 
 
 def _num_rows(task: TaskSpec, source: Source, split: str) -> int:

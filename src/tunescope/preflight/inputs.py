@@ -76,14 +76,17 @@ def check_lengths(study: StudySpec, task: TaskSpec, num_train: int) -> None:
     """
     if task.kind == "question_answering":
         return
-    problems: dict[str, None] = {}
+    untrained: dict[str, dict[str, None]] = {}
     for model in study.base_models:
         for entry in study.methods:
             settings = study.settings(model, task, entry.typical())
             if why := settings.why_untrained(settings.num_steps(num_train)):
-                problems[f"training of {task.name} with {entry.name} on {num_train} rows: {why}"] = None
-    if problems:
-        raise StudyError(list(problems))
+                untrained.setdefault(why, {})[entry.name] = None
+    if untrained:
+        rows = f"{num_train} {'row' if num_train == 1 else 'rows'}"
+        raise StudyError(
+            [f"training of {task.name} on {rows} with {', '.join(names)}: {why}" for why, names in untrained.items()]
+        )
 
 
 def check_label_words(job: Job, source: Source) -> None:

@@ -17,7 +17,7 @@ from tunescope.report.notes import study_notes
 from tunescope.study.detectable import SeedSpread, what_it_could_find
 from tunescope.study.job import Job
 from tunescope.study.placement import Placement
-from tunescope.study.plan import Plan
+from tunescope.study.plan import Plan, baselines_left_out
 
 _MAX_JOBS = 60
 _OF_RUNS = ("propose", "trial", "select", "train", "evaluate")
@@ -48,6 +48,8 @@ def plan_summary(
     parts.append(Blocks(_worker_table(placement, device), num_keys=1))
     parts.extend(detectable_summary(what_it_could_find(study, measured), len(study.seeds)))
     parts.extend(Text(inert(note), style="dim") for note in placement.notes)
+    stated = {(cell.baseline, cell.task.name, cell.base_model) for cell in plan.baselines}
+    parts.extend(Text(inert(line), style="dim") for line in baselines_left_out(study, stated))
     parts.extend(Text(inert(note), style="dim") for note in study_notes(study))
     return Group(*parts)
 

@@ -14,6 +14,7 @@ from tunescope.analysis.collect import ResultRow
 from tunescope.report.blocks import Blocks
 from tunescope.report.inert import inert
 from tunescope.report.notes import study_notes
+from tunescope.study.plan import baselines_left_out
 from tunescope.study.spec import StudySpec
 
 _NOT_SHARES = {"mse", "rmse"}
@@ -36,7 +37,9 @@ def result_summary(rows: Sequence[ResultRow], study: StudySpec | None = None) ->
         parts.append(Blocks(_model_table(model, rows), num_keys=2))
     parts.extend(_notes(rows))
     if study is not None:
-        parts.extend(Text(inert(line), style="dim") for line in [*_expectations(rows, study), *study_notes(study)])
+        stated = {(row.method, row.task, row.base_model) for row in rows if row.kind == "baseline"}
+        lines = [*baselines_left_out(study, stated), *_expectations(rows, study), *study_notes(study)]
+        parts.extend(Text(inert(line), style="dim") for line in lines)
     return Group(*parts)
 
 

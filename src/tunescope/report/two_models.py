@@ -9,8 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunescope.drift.held import LAYER_PAIRS
-from tunescope.drift.row import DriftRow
+from tunescope.drift.row import LAYER_PAIRS, DriftRow
 from tunescope.drift.summary import mean_drift
 from tunescope.drift.two_models import TwoModels
 from tunescope.report.blocks import Blocks

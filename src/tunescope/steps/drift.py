@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -27,6 +25,7 @@ from tunescope.steps.drift_inputs import drift_inputs
 from tunescope.steps.inputs import network_for
 from tunescope.study.configs import DriftConfig
 from tunescope.weights.measure import update_rows
+from tunescope.weights.table import updates_as_table
 
 STATES_NAME = "states.parquet"
 WEIGHTS_NAME = "weights.parquet"
@@ -44,18 +43,22 @@ def run(
     read = drift_inputs(config, context)
     network = read.network
     again = network_for(config.base_model, config.task, context.source, seed=0, device=context.device)
-    tuned = load_tuned(again, inputs["run"]).to(torch.device(context.device))
-    models, pairs = [network.model, tuned], [Pair(compared="tuned")]
     notes: list[str] = []
     if "other" in inputs:
-        third = network_for(config.base_model, config.task, context.source, seed=0, device=context.device)
-        models = [tuned, load_tuned(third, inputs["other"]).to(torch.device(context.device))]
-        pairs = [Pair(compared="seeds")]
-    elif config.random_update:
+        models, pairs = (
+            [load_tuned(network, inputs["run"]), load_tuned(again, inputs["other"])],
+            [Pair(compared="seeds")],
+        )
+    else:
+        models, pairs = [network.model, load_tuned(again, inputs["run"])], [Pair(compared="tuned")]
+    models = [model.to(torch.device(context.device)) for model in models]
+    drifts: dict[str, float | None] = {}
+    if config.random_update:
         try:
-            models.append(moved_at_random(network.model, tuned, seed=_SEED))
+            models.append(moved_at_random(*models, seed=_SEED))
             pairs.append(Pair(compared="random_update", other=2))
         except ModelError as error:
+            drifts["random_update"] = None
             notes.append(f"no random update of the same length: {error}")
     rows = compare_states(
         paired_states(
@@ -64,10 +67,11 @@ def run(
             read.encoded,
             reads=config.pooling,
             batch_tokens=context.compute.evaluation_batch_tokens,
+            ids=read.ids,
         ),
         pairs,
         num_examples=len(read.ids),
-        num_features=network.model.config.hidden_size,
+        num_features=read.num_features,
         measures=config.measures,
         layer_pairs=config.layer_pairs,
     )
@@ -76,12 +80,17 @@ def run(
     facts: dict[str, Any] = {}
     if config.weights:
         base = context.source.model_folder(config.base_model.name, config.base_model.revision)
-        updates = update_rows(inputs["run"], base, directions=config.weight_directions)
-        table = pa.Table.from_pylist([asdict(row) for row in updates])
-        pq.write_table(table, out / WEIGHTS_NAME, compression="zstd")
+        updates = update_rows(
+            inputs["run"],
+            base,
+            directions=config.weight_directions,
+            base_is_half=True,  # a run starts from exactly what the checkpoint says, widened to float32
+            trust_remote_code=config.base_model.trust_remote_code,
+        )
+        pq.write_table(updates_as_table(updates), out / WEIGHTS_NAME, compression="zstd")
         facts["num_modules"] = len(updates)
     return {
-        "drift": {pair.compared: mean_drift(rows, pair.compared, config.pooling[0]) for pair in pairs},
+        "drift": {pair.compared: mean_drift(rows, pair.compared, config.pooling[0]) for pair in pairs} | drifts,
         "num_examples": len(read.ids),
         "token_ids_sha256": read.token_ids_sha256,
         "data_fingerprint": read.data_fingerprint,

@@ -27,6 +27,11 @@ class DriftInputs:
     data_fingerprint: str
     model_fingerprint: str
 
+    @property
+    def num_features(self) -> int:
+        """Width of the base model's hidden states."""
+        return int(self.network.model.config.get_text_config().hidden_size)
+
 
 def drift_inputs(config: DriftConfig | DriftControlsConfig, context: StepContext) -> DriftInputs:
     """min(num_examples, N) report rows by row hash, the same for every run of the task, and the base network."""

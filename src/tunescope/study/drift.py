@@ -60,7 +60,9 @@ class DriftSettings(Frozen):
             if len(set(named)) != len(named):
                 raise ValueError(f"{what} must differ from each other, got {list(named)}")
         if self.every is not None and self.pooling[0] == "all_tokens":
-            raise ValueError("drift through training is followed on pooled states: name another pooling before all_tokens")
+            raise ValueError(
+                "drift through training is followed on pooled states: name another pooling before all_tokens"
+            )
         if DRIFT_MEASURE not in self.measures:
             raise ValueError(f"measures lacks {DRIFT_MEASURE}, from which a run's drift is computed. Add it")
         return self

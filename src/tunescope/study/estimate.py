@@ -203,7 +203,7 @@ def _estimate(
 def _num_models(config: DriftConfig | DriftControlsConfig) -> int:
     """Models in memory at once: the base model and what it is compared with."""
     if isinstance(config, DriftConfig):
-        return 3 if config.random_update else 2
+        return 4 if config.random_update else 2  # the tuned model, merged, and the one that is moved
     return 2
 
 

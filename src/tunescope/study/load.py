@@ -273,15 +273,16 @@ def _cross_checks(study: StudySpec, problems: list[str]) -> None:
 
 def _check_cells(study: StudySpec, problems: list[str]) -> None:
     """Settings that are fine one by one and impossible together."""
+    untrained: dict[str, dict[str, None]] = {}
     for model in study.base_models:
         for task in study.tasks:
             for entry in study.methods:
                 try:
                     settings = [study.settings(model, task, variant) for variant in entry.variants()]
-                    lengths = [(one, one.steps) for one in settings if one.steps is not None]
-                    untrained = next((why for one, steps in lengths if (why := one.why_untrained(steps))), "")
-                    if untrained:
-                        problems.append(f"training of {task.name} with {entry.name}: {untrained}")
+                    for one in settings:
+                        why = "" if one.steps is None else one.why_untrained(one.steps)
+                        if why:
+                            untrained.setdefault(why, {})[f"{task.name} with {entry.name}"] = None
                     if any(one.label_smoothing > 0.0 for one in settings) and task.kind == "regression":
                         problems.append(
                             f"label_smoothing of {task.name} with {entry.name} has no meaning: a regression has no labels. Take "
@@ -289,6 +290,7 @@ def _check_cells(study: StudySpec, problems: list[str]) -> None:
                         )
                 except ValueError as error:
                     problems.append(f"settings of {task.name} with {entry.name} cannot hold together: {error}")
+    problems.extend(f"training of {', '.join(cells)}: {why}" for why, cells in untrained.items())
 
 
 def _names(at: str, names: Iterable[str] | None, known: Sequence[str], problems: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,7 +187,7 @@ def _baseline_cells(
 ) -> Iterator[BaselineCell]:
     for task in study.tasks:
         for baseline in study.baselines:
-            if not applies(baseline, task):
+            if why_not_stated(baseline, task):
                 continue
             models: tuple[BaseModelSpec | None, ...] = (None,)
             if baseline == "zero_shot":
@@ -211,13 +211,38 @@ def _baseline_cells(
                 )
 
 
-def applies(baseline: BaselineName, task: TaskSpec) -> bool:
-    """Whether a baseline can be stated for a task: references need a citation, zero-shot needs label words."""
-    if baseline == "reference":
-        return bool(task.references)
-    if baseline == "zero_shot":
-        return task.kind == "classification" and task.label_words is not None
-    return True
+def why_not_stated(baseline: BaselineName, task: TaskSpec) -> str:
+    """Why a baseline cannot be stated for a task, whatever the base model; empty where it can."""
+    if baseline == "reference" and not task.references:
+        return "the task cites no published figure (references)"
+    if baseline == "zero_shot" and task.kind != "classification":
+        return f"a {task.kind.replace('_', ' ')} task has no label words"
+    if baseline == "zero_shot" and task.kind == "classification" and task.label_words is None:
+        return "the task has no label_words"
+    return ""
+
+
+def baselines_left_out(study: StudySpec, there: Collection[tuple[str, str, str | None]]) -> list[str]:
+    """A line for each baseline that a study names itself and that some of its tasks or base models cannot have.
+
+    Args:
+        study: The study; where it names no baselines, each task silently has those that it can have.
+        there: Baseline, task and base model of those there are; None for the model where it depends on none.
+    """
+    lines = []
+    for baseline in study.baselines if "baselines" in study.model_fields_set else ():
+        reasons: dict[str, list[str]] = {}
+        for task in study.tasks:
+            why = why_not_stated(baseline, task)
+            if why:
+                reasons.setdefault(why, []).append(task.name)
+            elif baseline == "zero_shot":
+                for model in study.base_models:
+                    if (baseline, task.name, model.name) not in there:
+                        reasons.setdefault(f"{model.name} is no decoder", []).append(task.name)
+        told = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+        lines.extend([f"no baseline {baseline} for {told}"] if told else [])
+    return lines
 
 
 def _represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> Iterator[Job]:

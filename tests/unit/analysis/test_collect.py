@@ -160,6 +160,25 @@ def test_a_failure_is_told_where_it_happened_and_above_it(made):
     assert state_of(failed, made.store) == ("done", "")
 
 
+def test_a_run_whose_training_failed_says_why_and_not_that_it_waits_for_itself(made):
+    made.fail("rte-full-seed1", "the loss is nan")
+    (row,) = made.rows(method="full", seed=1)
+    assert (row.state, row.reason) == ("failed", "the loss is nan")
+
+
+def test_every_byte_of_what_is_told_is_looked_at_but_not_of_what_keeps_much(made):
+    made.train("rte-full-seed1", "aa")
+    made.evaluate("rte-full-seed1-evaluate", 0.75)
+    evaluate = made.jobs["rte-full-seed1-evaluate"]
+    assert state_of(evaluate, made.store) == ("done", "")
+    metrics = made.store.path / "artifacts" / "evaluate" / evaluate.id / "metrics.json"
+    metrics.write_text(metrics.read_text().replace("0.75", "0.85"))
+    state, reason = state_of(evaluate, made.store)
+    assert state == "failed"
+    assert "metrics.json holds other bytes than were written" in reason
+    assert {job.kind for job in made.jobs.values() if job.config.keeps_much} == {"train"}
+
+
 def test_an_undefined_score_keeps_its_reason_and_no_value(made):
     metrics = {"scores": {}, "undefined": {"accuracy": "why"}, "num_examples": 8}
     made.commit("rte-majority", metrics)

@@ -210,6 +210,21 @@ def test_unequal_budgets_stand_on_every_row_and_above_the_table(made):
     assert "another note" in shown
 
 
+def test_seeds_that_had_no_effect_are_no_sample(made):
+    made = made("compare=[{methods: [lora, full]}, {measure: train_s, methods: [lora, full], lower_by: 0.2}]")
+    made.run("full", 0.7, train_s=20.0)
+    made.run("lora", 0.8)
+    for cell in made.plan.runs:
+        if cell.method == "lora" and cell.seed in (2, 5):
+            made.store.forget(cell.train.id)
+            made.commit(cell.train, {"train_s": 10.0, "weights_sha256": "the same"})
+    score, time = made.compared()
+    assert score.comparison.reason == (
+        "seeds 2, 5 of lora ended with identical weights: the seed had no effect, and they are one run"
+    )
+    assert (score.verdict.answer, time.verdict.answer) == ("not estimable", "holds")
+
+
 def test_seeds_on_other_examples_are_not_compared(made):
     made = made("compare=[{methods: [lora, full]}]")
     made.run("full", 0.7)

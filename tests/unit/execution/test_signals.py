@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM ask to stop; a signal the process ignores stays ignored."""
+"""SIGINT, SIGTERM and SIGHUP ask to stop; a signal the process ignores stays ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tunescope.execution.signals import stop_on_signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_raises_and_is_remembered(number):
     before = signal.getsignal(number)
     with stop_on_signals() as request:

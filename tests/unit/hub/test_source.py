@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,34 @@ def test_without_a_mirror_the_message_offers_one(small_mirror: Path) -> None:
         Source().model_folder("org/x")
     with pytest.raises(DataError, match=r"data set 'org/x': no --mirror given.*Known: tunescope/demo-text\."):
         Source().table(hub="org/x", split="train")
+
+
+def test_the_hub_out_of_reach_is_asked_once_and_told_in_one_line(
+    small_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub at a port where nobody listens, and an empty cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    code = (
+        "import sys; from pathlib import Path; from tunescope.errors import TunescopeError; from tunescope.hub.source import Source\n"
+        "source = Source(mirror=Path(sys.argv[1]))\n"
+        "for ask in (lambda: source.model_folder('org/tiny-lama'), lambda: source.hub_config('org/tiny-lama'),\n"
+        "            lambda: source.table(hub='org/glu', split='train')):\n"
+        "    try: ask()\n"
+        "    except TunescopeError as error: print(error)\n"
+    )
+    began = time.monotonic()
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(small_mirror)], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert time.monotonic() - began < 20.0, "2 s on an idle machine; tried again and again, each takes 24 s"
+    assert said.stderr == ""
+    lines = said.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["base model 'org/tiny-lama'"] * 2 + ["data set 'org/glu'"]
+    assert all("the hub did not give it: LocalEntryNotFoundError" in line for line in lines)
+    assert "Did you mean 'org/tiny-llama'?" in lines[0]
+    assert "Did you mean 'org/glue'?" in lines[2]
 
 
 def test_the_hub_is_asked_for_safetensors_at_the_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

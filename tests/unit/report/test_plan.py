@@ -49,6 +49,12 @@ def test_every_job_is_listed_and_nothing_in_a_name_acts():
     assert "[blink]p" in shown
 
 
+def test_a_baseline_that_was_asked_for_and_is_not_there_is_told():
+    asked = _TEXT.replace("tasks: [rte]", "tasks: [squad_v2]") + "baselines: [majority, zero_shot]\n"
+    assert "no baseline zero_shot for squad_v2: a question answering task has no label words" in _shown(asked)
+    assert "no baseline" not in _shown(_TEXT.replace("tasks: [rte]", "tasks: [squad_v2]"))
+
+
 def test_many_jobs_are_shown_in_groups_unless_asked():
     many = _TEXT.replace("seeds: [1]", f"seeds: {list(range(30))}")
     assert "126 jobs in groups" not in _shown(many, every_job=True)

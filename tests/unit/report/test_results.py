@@ -8,6 +8,7 @@ import pytest
 
 from tunescope.analysis.collect import ResultRow
 from tunescope.report.results import render, result_summary
+from tunescope.study.load import parse_study
 
 _HOSTILE = "[red]x[/red] \x1b[31my"
 
@@ -91,6 +92,14 @@ def test_a_run_that_waits_for_a_failed_job_is_a_failure_told_once():
     shown = _shown(_row(value=0.5), _row(seed=2, **waits), _row(seed=2, metric="f1", **waits))
     assert "50.0 (1 of 2)" in shown
     assert shown.count("failed: rte lora seed 2: waits for rte-lora-seed2, which failed: the loss is nan") == 1
+
+
+def test_a_baseline_that_was_asked_for_and_is_not_there_is_told():
+    text = "name: n\nbase_model: org/m\ntasks: [rte]\nmethods: {full: {}}\nseeds: [1]\n"
+    named = parse_study(f"{text}baselines: [majority, zero_shot]\n", "s")
+    rows = [_row(value=0.5), _baseline("majority", 0.5)]
+    assert "no baseline zero_shot for rte: org/m is no decoder" in render(result_summary(rows, named), width=200)
+    assert "no baseline" not in render(result_summary(rows, parse_study(text, "s")), width=200)
 
 
 def test_flags_truncation_and_sources_stand_below_once_each():

@@ -165,7 +165,15 @@ def test_forget_deletes_all_that_a_job_left(store):
     assert store.artifact(kept.kind, kept.id) is not None
 
 
-@pytest.mark.parametrize("prefix", ["", "abc", "ABCDEF", "../../..", "12345g"])
+def test_forget_takes_the_form_that_status_prints(store):
+    job = fake_job("a")
+    _make(store, job)
+    with pytest.raises(StoreError, match=r"no job of .* has an id that starts so"):
+        store.forget(f"other/{job.id[:8]}")
+    assert store.forget(f"fake/{job.id[:8]}") == [f"fake/{job.id}"]
+
+
+@pytest.mark.parametrize("prefix", ["", "abc", "ABCDEF", "../../..", "12345g", "/12345", "fake/", "fake/abc"])
 def test_forget_wants_four_hex_digits(store, prefix):
     with pytest.raises(StoreError, match="expected the first 4 or more hex digits"):
         store.forget(prefix)

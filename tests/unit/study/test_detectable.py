@@ -30,7 +30,10 @@ def _shown(found, num_seeds=6):
 
 
 def test_rows_margins_and_scores_come_from_the_study():
-    compare = "compare=[{methods: [lora, full], within: 0.03}, {measure: f1, methods: [lora, full]}]"
+    compare = (
+        "compare=[{methods: [lora, full], within: 0.03}, {methods: [lora, full], not_worse_by: 0.04},"
+        " {measure: f1, methods: [lora, full]}]"
+    )
     rte, mrpc, f1 = _found(compare, "tasks.rte.max_report=100")
     assert [(one.task, one.metric, one.num_examples) for one in (rte, mrpc, f1)] == [
         ("rte", "accuracy", 100),
@@ -39,7 +42,7 @@ def test_rows_margins_and_scores_come_from_the_study():
     ]
     assert (rte.margin, mrpc.margin, f1.margin) == (0.03, 0.03, None)
     assert rte.paired.half_width > mrpc.paired.half_width
-    assert {one.family for one in (rte, mrpc, f1)} == {3}
+    assert {one.family for one in (rte, mrpc, f1)} == {5}
 
 
 def test_a_family_asks_for_more_seeds_as_its_verdicts_do():

@@ -26,12 +26,13 @@ def _study(model: str, baselines: str = "[zero_shot]") -> StudySpec:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub that gives what lies in a folder, and is out of reach for the rest; nothing is in the cache."""
 
-    def download(name: str, file: str, revision: str | None = None) -> str:
-        if not (tmp_path / name / file).exists():
+    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        assert allow_patterns == ["config.json"], "no weights"
+        if not (tmp_path / name / "config.json").exists():
             raise OSError("We couldn't connect to the Hub")
-        return str(tmp_path / name / file)
+        return str(tmp_path / name)
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *words, **more: None)
     return tmp_path
 

@@ -105,7 +105,25 @@ def test_sweeps_are_taken_out_of_their_fields() -> None:
         ("training.learning_rate=true", "training: 'learning_rate' must not be true"),
         ("training.learning_rate=-1e-4", "training.learning_rate must be greater than 0, got -0.0001"),
         ("training.learning_rate=1e9", "training.learning_rate must be less than or equal to 10, got 1000000000.0"),
-        ("training.steps=10", "training: give 'epochs' or 'steps', not both"),
+        ("training={epochs: 2, steps: 10}", "training: give 'epochs' or 'steps', not both"),
+        ("training.evaluate_every=0", "training.evaluate_every must be 'epoch', or greater than or equal to 1, got 0"),
+        ("training.a[b]=2", "training.a[b] is not a field of TrainingSettings."),
+        ("foo[0]=1", "foo is not a field of StudySpec."),
+        ("tasks[0]max_train=1", "tasks[0]max_train is not a field of StudySpec."),
+        ("tasks[7].max_train=1", "--set tasks[7].max_train=1: no entry '7' there."),
+        ("seeds=[1, 1.0]", "seeds names 1 twice. A run that counts twice would invent a spread"),
+        ("seeds=[1, '1']", "seeds names 1 twice."),
+        ("seeds=[1, true]", "seeds[1]: must be a whole number, got True"),
+        ("seeds=[true]", "seeds[0]: must be a whole number, got True"),
+        ("tasks.0.labels=[good]", "tasks[0].labels must hold at least 2, got ['good']"),
+        (
+            "methods={'../x': {type: lora}}",
+            "methods: a method's own name must be a name of letters, digits, '.', '_' and",
+        ),
+        (
+            "training.steps=1",
+            "training of mrpc with full, rte with full: the only optimiser step is all warm-up, at learning rate 0, and",
+        ),
         ("seeds=[1, 2, 1]", "seeds names 1 twice."),
         ("seeds=[]", "seeds must not be empty: give at least 1, got []"),
         ("seeds=[-1]", "seeds[0] must be greater than or equal to 0, got -1"),
@@ -166,7 +184,34 @@ def test_a_score_that_stands_twice_would_invent_a_spread() -> None:
 def test_a_prompt_holds_names_of_columns_and_no_formats(field: str) -> None:
     prompt = f"prompt: '{field} {{sentence2}}'"
     (told,) = problems(text=GOOD.replace("[mrpc, rte]", f"[{{name: mrpc, {prompt}}}]"))
-    assert "prompt is not a template: in '{sentence1}' stands more than a column's name" in told
+    written = field.removeprefix("{sentence1:}")
+    assert f"prompt is not a template: in '{written}' stands more than a column's name" in told
+
+
+def test_a_double_baseline_is_told_beside_all_else() -> None:
+    doubled = ("baselines=[majority, majority]", "representations={pooling: [mean, mean]}")
+    found = problems("methods.lora.rank=-3", "stepz=1", "seeds=[1, 1]", *doubled)
+    for told in ("lora.rank must be", "stepz is not", "seeds names", "baselines names majority", "pooling names mean"):
+        assert sum(told in problem for problem in found) == 1, found
+
+
+def test_a_bracket_in_a_key_is_told_like_any_other_key() -> None:
+    (told,) = problems(text=f"{GOOD}foo[0]: 1\n")
+    assert told.startswith("study.yaml: foo[0] is not a field of StudySpec.")
+
+
+def test_what_set_gives_takes_the_place_of_its_alternative() -> None:
+    assert [model.name for model in parse("base_models=[a/b, c/d]").base_models] == ["a/b", "c/d"]
+    assert [model.name for model in parse("base_models=[a/b]", "base_model=null").base_models] == ["a/b"]
+    assert [model.name for model in parse("base_models=[a/b]", "base_model=c/d").base_models] == ["c/d"]
+    steps = parse("training.steps=9").training
+    assert (steps.steps, steps.epochs) == (9, None)
+    assert parse("methods.lora.steps=9").methods[1].training == {"learning_rate": 2e-4, "steps": 9}
+    assert parse("tasks[1].max_train=30").tasks[1].max_train == 30
+
+
+def test_one_step_without_warm_up_trains() -> None:
+    assert parse("training.steps=1", "training.warmup_share=0", "methods.lora.epochs=1").training.steps == 1
 
 
 def test_a_method_is_not_called_like_a_baseline() -> None:

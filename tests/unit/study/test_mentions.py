@@ -36,6 +36,10 @@ seeds: [13]
             "expected: [{task: mrpc, method: full, metric: acuracy, low: 0.1, high: 0.9}]",
             "expected[0].metric: task mrpc has no metric 'acuracy'. Did you mean 'accuracy'?",
         ),
+        (
+            "expected: [{task: mrpc, method: full, metric: accuracy, low: 0.5, high: 60}]",
+            "expected[0].high must lie between 0 and 1, as accuracy does, got 60.0. Give fractions of one, not percent",
+        ),
         ("baselines: [majority, majority]", "baselines names majority twice. Drop one"),
         ("representations: {pooling: [mean, mean]}", "representations.pooling names mean twice. Drop one"),
         ("compute: {num_threads: 99999}", "compute.num_threads must be less than or equal to 1024, got 99999"),

@@ -12,7 +12,7 @@ from tunescope.cost.architecture import KNOWN
 from tunescope.cost.devices import DEVICES
 from tunescope.study.estimate import estimate
 from tunescope.study.load import parse_study
-from tunescope.study.plan import Plan, make_plan
+from tunescope.study.plan import Plan, baselines_left_out, make_plan
 
 TEXT = """
 name: t
@@ -54,6 +54,28 @@ def test_inputs_come_before_what_needs_them() -> None:
     for job in plan("methods.lora.rank={sweep: [4, 8]}", "sweep.allow_unequal_budgets=true").jobs:
         assert all(needed.id in seen for needed in job.inputs.values())
         seen.add(job.id)
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        (("base_model=org/encoder",), ["no baseline zero_shot for mrpc, rte: org/encoder is no decoder"]),
+        (("tasks.0.label_words=null",), ["no baseline zero_shot for mrpc: the task has no label_words"]),
+        (
+            ("tasks.1.references=[]",),
+            ["no baseline reference for rte: the task cites no published figure (references)"],
+        ),
+        ((), []),
+    ],
+)
+def test_a_baseline_that_was_named_and_is_left_out_is_told(changes: tuple[str, ...], told: list[str]) -> None:
+    def left_out(*more: str) -> list[str]:
+        made = plan(*changes, *more)
+        there = {(cell.baseline, cell.task.name, cell.base_model) for cell in made.baselines}
+        return baselines_left_out(made.study, there)
+
+    assert left_out("baselines=[majority, reference, zero_shot]") == told
+    assert left_out() == [], "without a list of one's own each task has what it can have"
 
 
 def test_an_encoder_has_no_zero_shot() -> None:

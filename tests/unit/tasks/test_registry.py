@@ -9,6 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from tunescope.errors import TunescopeError
+from tunescope.hub.source import Source
+from tunescope.study.own_files import mean_tokens
+from tunescope.tasks.data import load_training_data
 from tunescope.tasks.registry import catalogue_entry, known_tasks
 from tunescope.tasks.scores import SCORES
 from tunescope.tasks.spec import Classification, QuestionAnswering, TaskSpec
@@ -68,3 +71,14 @@ def test_the_catalogue_and_the_task_records_are_light() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [name for name in known_tasks() if name.startswith("demo_")])
+def test_the_demo_tasks_say_what_their_rows_hold(name: str) -> None:
+    """Four characters a token, as English has under a vocabulary of 32,000: predictions of the demo rest on it."""
+    task = TASK.validate_python(catalogue_entry(name))
+    data = load_training_data(task, Source())
+    characters = sum(len(text) for texts in data.train.texts.values() for text in texts) / len(data.train)
+
+    assert task.expected is not None
+    assert task.expected.mean_tokens == pytest.approx(mean_tokens(characters), abs=0.6)

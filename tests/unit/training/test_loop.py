@@ -294,3 +294,12 @@ def test_a_method_that_trains_nothing_is_an_error(tmp_path: Path) -> None:
     run = make_run(tmp_path, loss=lambda errors: errors.sum() * 0.0)
     with pytest.raises(RunError, match="none of the 4 tensors the method trains has a gradient"):
         train_one(run)
+
+
+def test_a_run_whose_only_step_is_all_warm_up_is_an_error(tmp_path: Path) -> None:
+    one_step = {"batch_size": NUM_ROWS, "epochs": 1}
+    with pytest.raises(
+        RunError, match="the only optimiser step is all warm-up, at learning rate 0, and trains nothing"
+    ):
+        train_one(make_run(tmp_path / "warm", **one_step))
+    assert train_one(make_run(tmp_path / "cold", warmup_share=0.0, **one_step)).num_steps == 1

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import get_scheduler
 
+from tunescope.study.settings import TrainingSettings
 from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
 
 
@@ -21,6 +22,19 @@ def test_equals_transformers(schedule: str, num_warmup: int) -> None:
         assert ours == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-12)
         optimiser.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3])
+@pytest.mark.parametrize("warmup_share", [0.0, 0.06, 1.0])
+def test_a_run_is_called_untrained_where_its_rate_is_0_at_every_step(num_steps: int, warmup_share: float) -> None:
+    num_warmup = num_warmup_steps(num_steps, warmup_share)
+    for schedule in ("linear", "cosine", "constant"):
+        rates = [
+            learning_rate_factor(step, num_steps=num_steps, num_warmup=num_warmup, schedule=schedule)  # type: ignore[arg-type]
+            for step in range(num_steps)
+        ]
+        settings = TrainingSettings(warmup_share=warmup_share)
+        assert bool(settings.why_untrained(num_steps)) == (max(rates) == 0.0)
 
 
 def test_warm_up_is_rounded_up() -> None:

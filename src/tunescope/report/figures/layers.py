@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunescope.drift.row import DriftRow
+from tunescope.errors import TunescopeError
 from tunescope.report.figures.style import COLOURS, COLUMN_WIDTH_IN, save, styled
 from tunescope.study.drift import DRIFT_MEASURE
 
@@ -19,17 +20,17 @@ def draw_layers(rows: Sequence[DriftRow], path: Path, *, pooling: str) -> None:
         pooling: Of which pooled states.
 
     Raises:
-        TunescopeError: If the file cannot be written.
+        TunescopeError: If no layer has a value, or the file cannot be written.
     """
-    shown = [
-        row
-        for row in rows
-        if row.measure == DRIFT_MEASURE
-        and row.pooling == pooling
-        and row.state == row.other_state
-        and row.value is not None
+    own_layers = [
+        row for row in rows if row.measure == DRIFT_MEASURE and row.pooling == pooling and row.state == row.other_state
     ]
-    states = list(dict.fromkeys(row.state for row in shown))
+    shown = [row for row in own_layers if row.value is not None]
+    states = list(dict.fromkeys(row.state for row in own_layers))
+    if not shown:
+        raise TunescopeError(
+            f"--figure {path}: nothing to draw: no layer has a debiased CKA with the same layer of the other."
+        )
     with styled():
         from matplotlib.figure import Figure
 

@@ -1,0 +1,244 @@
+"""Linear CKA of layer pairs, biased and debiased: public libraries, plain NumPy and tunescope side by side in one run.
+
+    python benchmarks/similarity_speed.py --python OTHER/bin/python --out benchmarks/results/similarity_speed.jsonl
+
+Each row is a process of its own: seconds a layer pair (the fastest of up to five), its peak memory beyond imports, inputs
+included, and how far each value is from the float64 one. `bare products` are the matrix products that cannot be avoided, in
+float32, symmetric ones by half. Data are like hidden states: a few features carry most of the variance, and the mean lies
+`--offset` standard deviations from 0 in every feature. Public libraries are looked for in the Python given by --python: none is
+needed, absent ones are named, and nothing of theirs is here (`similarity_rows.py` calls them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from similarity_rows import ROWS, Row, products
+
+_ROWS_PY = Path(__file__).with_name("similarity_rows.py")
+_SIZES = ((750, 384), (750, 2048), (11_873, 384), (11_873, 2048), (100_000, 384), (100_000, 2048))
+_PRODUCTS, _ALL_PRODUCTS, _REFERENCE = "bare products, float32", "bare products of all pairs, float32", "NumPy float64"
+_OURS = "tunescope PairSums"
+_AT_A_TIME = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A row of a table: seconds, or why there are none."""
+
+    n: int
+    d: int
+    layers: int
+    row: str
+    seconds: float | None = None
+    """Of all layer pairs."""
+    peak_gib: float | None = None
+    differences: tuple[float, ...] = ()
+    """Largest over layer pairs of |value - float64 value|, per estimator of the row."""
+    note: str = ""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Linear CKA of layer pairs by several libraries, side by side.")
+    arguments.add_argument("--python", type=Path, help="the Python of an environment with public libraries")
+    arguments.add_argument("--layers", type=int, default=23, help="layer pairs at n = 750, and at most elsewhere")
+    arguments.add_argument(
+        "--pair-operations",
+        type=float,
+        default=2e11,
+        help="beyond n = 750, layer pairs until their products take so many",
+    )
+    arguments.add_argument("--sizes", default=",".join(f"{n}x{d}" for n, d in _SIZES), help="n x d, n x d, ...")
+    arguments.add_argument("--rows", default="", help="only rows whose name has one of these words, comma-separated")
+    arguments.add_argument("--max-gib", type=float, default=8.0, help="skip what would take more")
+    arguments.add_argument(
+        "--max-seconds", type=float, default=30.0, help="skip what would take longer for a layer pair"
+    )
+    arguments.add_argument(
+        "--cpu-time", action="store_true", help="processor seconds, for one thread on a busy machine"
+    )
+    arguments.add_argument("--offset", type=float, default=30.0, help="mean of a feature in its standard deviations")
+    arguments.add_argument("--scratch", type=Path, help="folder for the arrays, 1.6 GB at 100,000 x 2,048")
+    arguments.add_argument("--out", type=Path, help="append the measurements here, a JSON line each")
+    given = arguments.parse_args()
+    sizes = [tuple(int(part) for part in size.split("x")) for size in given.sizes.split(",")]
+    present = {sys.executable: _present(sys.executable)}
+    if given.python is not None:
+        present[str(given.python)] = _present(str(given.python))
+    absent = [name for name, row in ROWS.items() if _python_for(row, present) is None]
+    print(f"{about()}.\nNot installed: {', '.join(absent) if absent else 'none'}.\n", flush=True)
+    wanted = [word for word in given.rows.split(",") if word]
+    always = (_PRODUCTS, _REFERENCE, _OURS)
+    rows = [
+        row
+        for name, row in ROWS.items()
+        if name not in absent and (not wanted or name in always or any(word in name for word in wanted))
+    ]
+    measured: list[Measured] = []
+    for n, d in sizes:
+        num = given.layers if n <= 750 else max(1, min(given.layers, int(given.pair_operations / products(n, d))))
+        with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
+            write_layers(Path(folder), num, n, d, offset=given.offset)
+            size = {"n": n, "d": d, "layers": num}
+            how = {"folder": folder, "cpu_time": given.cpu_time}
+            table = _measure_size(size, how, rows, present, given.max_gib, given.max_seconds)
+        print("\n".join(table_of(table)), flush=True)
+        measured.extend(table)
+        if given.out is not None:
+            with given.out.open("a", encoding="utf-8") as file:
+                file.writelines(
+                    json.dumps(asdict(one) | {"about": about(), "offset": given.offset, "cpu_time": given.cpu_time})
+                    + "\n"
+                    for one in table
+                )
+    print("\n".join(memory_lines(measured)))
+
+
+def write_layers(folder: Path, num: int, n: int, d: int, *, offset: float) -> None:
+    """Layer pairs as `similarity_rows.Layers` reads them: the second model is the first and noise, a shift between them."""
+    scale = (1.0 / np.sqrt(1.0 + np.arange(d) / 8.0)).astype(np.float32)
+    for layer in range(num):
+        rng = np.random.default_rng((layer, n, d))
+        mean = (offset * scale * rng.choice([-1.0, 1.0], size=d)).astype(np.float32)
+        moved = np.float32(0.2 + 0.6 * layer / max(1, num))
+        with (folder / f"x_{layer:02d}.f32").open("wb") as file_x, (folder / f"y_{layer:02d}.f32").open("wb") as file_y:
+            for start in range(0, n, _AT_A_TIME):
+                shape = (min(_AT_A_TIME, n - start), d)
+                X = rng.standard_normal(shape, dtype=np.float32)
+                Y = X + moved * rng.standard_normal(shape, dtype=np.float32)
+                (X * scale + mean).tofile(file_x)
+                (Y * scale + np.float32(0.9) * mean).tofile(file_y)
+
+
+def _measure_size(
+    size: dict[str, int],
+    how: dict[str, Any],
+    rows: list[Row],
+    present: dict[str, set[str]],
+    max_gib: float,
+    max_seconds: float,
+) -> list[Measured]:
+    """All rows of a size; what is predicted to be too much is skipped, as a process that takes too long is stopped."""
+    n, d, num = size["n"], size["d"], size["layers"]
+    table: list[Measured] = []
+    reference: np.ndarray | None = None
+    rate = 0.0
+    for row in rows:
+        where: dict[str, Any] = size | {"row": row.name}
+        if row.holds_all and num == 1:
+            continue
+        gib = row.gib(n, d) * (num if row.holds_all else 1)
+        least_s = row.operations(n, d) / rate if rate else 0.0
+        if gib > max_gib or least_s > max_seconds:
+            needs = f"{gib:.0f} GiB" if gib > max_gib else f"{least_s:.0f} s a layer pair"
+            table.append(Measured(**where, note=f"skipped: needs {needs} or more"))
+            continue
+        python = _python_for(row, present)
+        assert python is not None, "absent rows were left out"
+        case = json.dumps(where | how)
+        limit = 60.0 + 3.0 * max_seconds * num
+        try:
+            done = subprocess.run(
+                [python, str(_ROWS_PY), case], capture_output=True, text=True, timeout=limit, check=True
+            )
+        except subprocess.TimeoutExpired:
+            table.append(Measured(**where, note=f"stopped after {limit:.0f} s"))
+            continue
+        except subprocess.CalledProcessError as error:
+            if row.is_ours or row.name in (_PRODUCTS, _REFERENCE):
+                raise SystemExit(f"{row.name}, n {n}, d {d}: {error.stderr}") from error
+            table.append(Measured(**where, note=f"failed: {error.stderr.strip().splitlines()[-1]}"))
+            continue
+        found = json.loads(done.stdout.splitlines()[-1])
+        if row.name == _PRODUCTS:
+            rate = products(n, d) * num / found["seconds"]
+        if row.name == _REFERENCE:
+            reference = np.array(found["values"])
+        differences: tuple[float, ...] = ()
+        if found["values"] and row.estimators and reference is not None:
+            columns = [("biased", "debiased").index(estimator) for estimator in row.estimators]
+            differences = tuple(np.abs(np.array(found["values"]) - reference[:, columns]).max(axis=0).tolist())
+        table.append(
+            Measured(
+                **where,
+                seconds=found["seconds"],
+                peak_gib=found["peak_gib"],
+                differences=differences,
+                note=found["problem"].split("\n")[0],
+            )
+        )
+    return table
+
+
+def table_of(table: list[Measured]) -> list[str]:
+    """The Markdown table of one size, and what is to be read off it."""
+    n, d, num = table[0].n, table[0].d, table[0].layers
+    took = {one.row: one.seconds for one in table if one.seconds is not None}
+    lines = [
+        f"## n = {n:,}, d = {d:,}, {num} layer pair{'s' if num > 1 else ''}",
+        "",
+        "| row | seconds a pair | times PairSums | times the bare products | peak GiB | off float64: biased | debiased |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in table:
+        if one.seconds is None:
+            lines.append(f"| {one.row} | {one.note} | | | | | |")
+            continue
+        off = dict(zip(ROWS[one.row].estimators, one.differences, strict=False))
+        bare = took[_ALL_PRODUCTS] if ROWS[one.row].holds_all else took[_PRODUCTS]
+        ours = f"{one.seconds / took[_OURS]:.2f}" if _OURS in took and not ROWS[one.row].holds_all else ""
+        cells = [f"{off[name]:.1e}" if name in off else "" for name in ("biased", "debiased")]
+        lines.append(
+            f"| {one.row}{f' ({one.note})' if one.note else ''} | {one.seconds / num:.4f} | {ours} | {one.seconds / bare:.2f} "
+            f"| {one.peak_gib:.3f} | {cells[0]} | {cells[1]} |"
+        )
+    others = {name: s for name, s in took.items() if not ROWS[name].is_ours and ROWS[name].estimators}
+    fastest = min(others, key=lambda name: others[name], default=None)
+    if fastest is not None and _OURS in took:
+        lines += [
+            "",
+            f"Fastest of the others: {fastest}, {others[fastest] / took[_OURS]:.2f} times PairSums, which takes "
+            f"{took[_OURS] / took[_PRODUCTS]:.2f} times the bare products (at most 1.5 wanted).",
+        ]
+    return [*lines, ""]
+
+
+def memory_lines(measured: list[Measured]) -> list[str]:
+    """Peak of one pass of ours by n, beside the size of what it read."""
+    lines = ["## Memory of PairSums by n", "", "| d | n | inputs of a pair, GiB | peak GiB |", "|---:|---:|---:|---:|"]
+    for one in sorted((one for one in measured if one.row == _OURS), key=lambda one: (one.d, one.n)):
+        lines.append(f"| {one.d:,} | {one.n:,} | {8.0 * one.n * one.d / 2**30:.3f} | {one.peak_gib:.3f} |")
+    return lines
+
+
+def _present(python: str) -> set[str]:
+    """Modules of the rows that a Python has."""
+    done = subprocess.run([python, str(_ROWS_PY), "--present"], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _python_for(row: Row, present: dict[str, set[str]]) -> str | None:
+    return next((python for python, modules in present.items() if set(row.modules) <= modules), None)
+
+
+def about() -> str:
+    """When and on what."""
+    return (
+        f"{datetime.date.today().isoformat()}, {os.cpu_count()}-core CPU ({platform.machine()}), OMP_NUM_THREADS="
+        f"{os.environ.get('OMP_NUM_THREADS', 'unset')}, NumPy {np.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
