@@ -1,25 +1,24 @@
-"""What `similarity_speed.py` times: linear CKA of layer pairs by each public library, by plain NumPy and by tunescope.
+"""What `similarity_speed.py` times: linear CKA of layer pairs by tunescope and by all in `similarity_libraries.py`.
 
     PYTHON benchmarks/similarity_rows.py CASE        a row of the table in a process of its own, by whichever Python has the library
 
-Legend: n examples; d features; X, Y (n, d) float32; K, L (n, n) Gram matrices. A library is called as its documentation says.
-Only NumPy is imported before a row is known. Linux alone tells a process its own peak (/proc).
+Legend: n examples; d features; X, Y (n, d) float32; K, L (n, n) Gram matrices. Only NumPy is imported before a row
+is known. Linux alone tells a process its own peak (/proc).
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import math
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import similarity_libraries as libraries
 
 _BATCH = 256
 """Examples that a pass brings at once."""
@@ -171,87 +170,6 @@ def _all_pair_products(layers: Layers, clock: Clock) -> Values:
         return [[float((X.T @ X)[0, 0]) for X in (*Xs, *Ys)], [float((X.T @ Y)[0, 0]) for X in Xs for Y in Ys]]
 
 
-def _numpy64(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    """Both estimators in float64: by Song's formula from K and L where n <= 2 d, else from X'X, Y'Y and X'Y."""
-    n, d = X.shape
-    X, Y = (side.astype(np.float64) for side in (X, Y))
-    for side in (X, Y):
-        side -= side.mean(axis=0)
-        side -= side.mean(axis=0)
-    q = [np.einsum("nd,nd->n", side, side) for side in (X, Y)]
-    if n > 2 * d:
-        traces = [float(np.square(A.T @ B).sum()) for A, B in ((X, Y), (X, X), (Y, Y))]
-        row_sums = [-q[0], -q[1]]
-    else:
-        K, L = X @ X.T, Y @ Y.T
-        traces = [float(np.vdot(A, B)) for A, B in ((K, L), (K, K), (L, L))]
-        for gram in (K, L):
-            np.fill_diagonal(gram, 0.0)
-        row_sums = [K.sum(axis=0), L.sum(axis=0)]
-    hsic = []
-    for trace, (a, b) in zip(traces, ((0, 1), (0, 0), (1, 1)), strict=True):
-        k, m = row_sums[a], row_sums[b]
-        hsic.append(trace - q[a] @ q[b] + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2.0 * (k @ m) / (n - 2))
-    return [float(cross / math.sqrt(x * y)) for cross, x, y in (traces, hsic)]
-
-
-def _gram32(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
-    K, L = X @ X.T, Y @ Y.T
-    return [float((K * L).sum() / (np.linalg.norm(K) * np.linalg.norm(L)))]
-
-
-def _plain_loop(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    """HSIC_1 term by term, an example after the other: no (n, n) matrix, and no matrix product either."""
-    n = len(X)
-    X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
-    traces, sums, shared = np.zeros(3), np.zeros(2), np.zeros(3)
-    for i in range(n):
-        k, m = X @ X[i], Y @ Y[i]
-        k[i] = m[i] = 0.0
-        k, m = k.astype(np.float64), m.astype(np.float64)
-        row_k, row_m = k.sum(), m.sum()
-        traces += (k @ m, k @ k, m @ m)
-        sums += (row_k, row_m)
-        shared += (row_k * row_m, row_k**2, row_m**2)
-    totals = np.array([sums[0] * sums[1], sums[0] ** 2, sums[1] ** 2])
-    cross, x, y = traces + totals / ((n - 1) * (n - 2)) - 2.0 * shared / (n - 2)
-    return [float(cross / np.sqrt(x * y))]
-
-
-def _netrep(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    return [math.cos(importlib.import_module("netrep.metrics").LinearCKA().score(X, Y))]
-
-
-def _resi(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    return [float(importlib.import_module("repsim.measures").CKA()(X, Y, shape="nd"))]
-
-
-def _rsatoolbox(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    data, rdm = importlib.import_module("rsatoolbox.data"), importlib.import_module("rsatoolbox.rdm")
-    of_x, of_y = (rdm.calc_rdm(data.Dataset(side), method="euclidean") for side in (X, Y))
-    return [float(rdm.compare(of_x, of_y, method="cosine_cov")[0, 0])]
-
-
-def _pytorch_cka(X: Any, Y: Any) -> list[float]:
-    return [float(importlib.import_module("cka").cka_from_features(X, Y)[0, 0])]
-
-
-def _torch_cka(X: Any, Y: Any) -> list[float]:
-    """Two models that pass their inputs on, and all examples as one batch: smaller ones would give another number."""
-    torch = importlib.import_module("torch")
-    loaders = [torch.utils.data.DataLoader(torch.utils.data.TensorDataset(side), batch_size=len(X)) for side in (X, Y)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        models = [torch.nn.Sequential(torch.nn.Identity()) for _ in "xy"]
-        cka = importlib.import_module("torch_cka").CKA(
-            *models, model1_name="x", model2_name="y", model1_layers=["0"], model2_layers=["0"]
-        )
-        with torch.no_grad():
-            cka.compare(*loaders)
-    return [float(cka.export()["CKA"][0, 0])]
-
-
 def _pair_sums(layers: Layers, clock: Clock) -> Values:
     PairSums = importlib.import_module("tunescope.similarity.streaming").PairSums
     values = []
@@ -297,7 +215,7 @@ ROWS: dict[str, Row] = {
         Row(
             name="NumPy float64",
             estimators=_BOTH,
-            run=_of_pairs(_numpy64),
+            run=_of_pairs(libraries.numpy64),
             operations=lambda n, d: 2 * products(n, d),
             gib=lambda n, d: 8.0 * (3 * n * d + min(2.0 * n * n, 3.0 * d * d)) / 2**30,
         ),
@@ -338,19 +256,23 @@ ROWS: dict[str, Row] = {
             holds_all=True,
         ),
         Row(
-            name="NumPy float32 Gram", estimators=_BIASED, run=_of_pairs(_gram32), operations=_TWO_GRAMS, gib=_grams(3)
+            name="NumPy float32 Gram",
+            estimators=_BIASED,
+            run=_of_pairs(libraries.gram32),
+            operations=_TWO_GRAMS,
+            gib=_grams(3),
         ),
         Row(
             name="plain loop",
             estimators=_DEBIASED,
-            run=_of_pairs(_plain_loop),
-            operations=lambda n, d: 40.0 * n * n * d,  # as much memory is read as there are operations
+            run=_of_pairs(libraries.plain_loop),
+            operations=lambda n, d: 120.0 * n * n * d,  # each product reads a whole matrix from memory
             gib=_grams(0),
         ),
         Row(
             name="netrep LinearCKA",
             estimators=_BIASED,
-            run=_of_pairs(_netrep),
+            run=_of_pairs(libraries.netrep),
             operations=_TWO_GRAMS,
             gib=_grams(4),
             modules=("netrep.metrics",),
@@ -358,7 +280,7 @@ ROWS: dict[str, Row] = {
         Row(
             name="ReSi CKA",
             estimators=_BIASED,
-            run=_of_pairs(_resi),
+            run=_of_pairs(libraries.resi),
             operations=lambda n, d: 4.0 * n * n * d + 6.0 * n**3 if n < d else 6.0 * n * d * d,
             gib=lambda n, d: _grams(5 if n < d else 0)(n, d) * 2,
             modules=("torch", "repsim.measures"),
@@ -366,7 +288,7 @@ ROWS: dict[str, Row] = {
         Row(
             name="rsatoolbox cosine_cov",
             estimators=_BIASED,
-            run=_of_pairs(_rsatoolbox),
+            run=_of_pairs(libraries.rsatoolbox),
             operations=lambda n, d: _TWO_GRAMS(n, d) * 2 + 20 * _ENTRY * n * n,
             gib=_grams(20),
             modules=("rsatoolbox.data", "rsatoolbox.rdm"),
@@ -374,7 +296,7 @@ ROWS: dict[str, Row] = {
         Row(
             name="pytorch-cka cka_from_features",
             estimators=_DEBIASED,
-            run=_of_pairs(_pytorch_cka, _tensor),
+            run=_of_pairs(libraries.pytorch_cka, _tensor),
             operations=_TWO_GRAMS,
             gib=_grams(3),
             modules=("torch", "cka"),
@@ -382,7 +304,7 @@ ROWS: dict[str, Row] = {
         Row(
             name="torch_cka",
             estimators=_DEBIASED,
-            run=_of_pairs(_torch_cka, _tensor),
+            run=_of_pairs(libraries.torch_cka, _tensor),
             operations=lambda n, d: _TWO_GRAMS(n, d) + 6.0 * n**3,
             gib=_grams(3),
             modules=("torch", "torch_cka"),

@@ -6,7 +6,7 @@ Each row is a process of its own: seconds a layer pair (the fastest of up to fiv
 included, and how far each value is from the float64 one. `bare products` are the matrix products that cannot be avoided, in
 float32, symmetric ones by half. Data are like hidden states: a few features carry most of the variance, and the mean lies
 `--offset` standard deviations from 0 in every feature. Public libraries are looked for in the Python given by --python: none is
-needed, absent ones are named, and nothing of theirs is here (`similarity_rows.py` calls them).
+needed, absent ones are named, and nothing of theirs is here (`similarity_libraries.py` calls them).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
     arguments.add_argument("--rows", default="", help="only rows whose name has one of these words, comma-separated")
     arguments.add_argument("--max-gib", type=float, default=8.0, help="skip what would take more")
     arguments.add_argument(
-        "--max-seconds", type=float, default=30.0, help="skip what would take longer for a layer pair"
+        "--max-seconds", type=float, default=15.0, help="skip what would take longer for a layer pair"
     )
     arguments.add_argument(
         "--cpu-time", action="store_true", help="processor seconds, for one thread on a busy machine"
@@ -140,8 +140,8 @@ def _measure_size(
             continue
         gib = row.gib(n, d) * (num if row.holds_all else 1)
         least_s = row.operations(n, d) / rate if rate else 0.0
-        if gib > max_gib or least_s > max_seconds:
-            needs = f"{gib:.0f} GiB" if gib > max_gib else f"{least_s:.0f} s a layer pair"
+        if row.name not in (_PRODUCTS, _REFERENCE) and (gib > max_gib or least_s > max_seconds):
+            needs = f"{gib:.1f} GiB" if gib > max_gib else f"{least_s:.0f} s a layer pair"
             table.append(Measured(**where, note=f"skipped: needs {needs} or more"))
             continue
         python = _python_for(row, present)
@@ -158,7 +158,12 @@ def _measure_size(
         except subprocess.CalledProcessError as error:
             if row.is_ours or row.name in (_PRODUCTS, _REFERENCE):
                 raise SystemExit(f"{row.name}, n {n}, d {d}: {error.stderr}") from error
-            table.append(Measured(**where, note=f"failed: {error.stderr.strip().splitlines()[-1]}"))
+            table.append(
+                Measured(
+                    **where,
+                    note=f"failed: {(error.stderr.strip() or f'exit status {error.returncode}').splitlines()[-1]}",
+                )
+            )
             continue
         found = json.loads(done.stdout.splitlines()[-1])
         if row.name == _PRODUCTS:
@@ -196,20 +201,21 @@ def table_of(table: list[Measured]) -> list[str]:
             lines.append(f"| {one.row} | {one.note} | | | | | |")
             continue
         off = dict(zip(ROWS[one.row].estimators, one.differences, strict=False))
-        bare = took[_ALL_PRODUCTS] if ROWS[one.row].holds_all else took[_PRODUCTS]
+        bare = took.get(_ALL_PRODUCTS if ROWS[one.row].holds_all else _PRODUCTS)
         ours = f"{one.seconds / took[_OURS]:.2f}" if _OURS in took and not ROWS[one.row].holds_all else ""
         cells = [f"{off[name]:.1e}" if name in off else "" for name in ("biased", "debiased")]
         lines.append(
-            f"| {one.row}{f' ({one.note})' if one.note else ''} | {one.seconds / num:.4f} | {ours} | {one.seconds / bare:.2f} "
-            f"| {one.peak_gib:.3f} | {cells[0]} | {cells[1]} |"
+            f"| {one.row}{f' ({one.note})' if one.note else ''} | {one.seconds / num:.4f} | {ours} "
+            f"| {f'{one.seconds / bare:.2f}' if bare else ''} | {one.peak_gib:.3f} | {cells[0]} | {cells[1]} |"
         )
-    others = {name: s for name, s in took.items() if not ROWS[name].is_ours and ROWS[name].estimators}
-    fastest = min(others, key=lambda name: others[name], default=None)
-    if fastest is not None and _OURS in took:
+    of_pairs = {name: s for name, s in took.items() if ROWS[name].estimators and not ROWS[name].holds_all}
+    mine, theirs = ([name for name in of_pairs if ROWS[name].is_ours is own] for own in (True, False))
+    if mine and theirs and _PRODUCTS in took:
+        our_best, their_best = (min(names, key=lambda name: of_pairs[name]) for names in (mine, theirs))
         lines += [
             "",
-            f"Fastest of the others: {fastest}, {others[fastest] / took[_OURS]:.2f} times PairSums, which takes "
-            f"{took[_OURS] / took[_PRODUCTS]:.2f} times the bare products (at most 1.5 wanted).",
+            f"Fastest of ours: {our_best}, {took[our_best] / took[_PRODUCTS]:.2f} times the bare products (at most 1.5 wanted). "
+            f"Fastest of the others: {their_best}, {took[their_best] / took[our_best]:.2f} times that (above 1 wanted).",
         ]
     return [*lines, ""]
 

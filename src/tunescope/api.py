@@ -16,6 +16,7 @@ from tunescope.analysis.collect import ResultRow, State, as_table, collect, stat
 from tunescope.analysis.drift import DriftResult, LayerDrift, collect_drift, collect_layers
 from tunescope.analysis.hypotheses import Compared
 from tunescope.analysis.optuna_storage import write_optuna_storage
+from tunescope.analysis.retention import Retained, collect_retention
 from tunescope.analysis.second_opinion import SecondOpinion, second_opinions
 from tunescope.analysis.seed_spread import measured_spread
 from tunescope.analysis.sweeps import SweepSummary, summarise_sweeps
@@ -62,6 +63,7 @@ class StudyRun:
     sweeps: tuple[SweepSummary, ...]
     comparisons: StudyComparisons
     drift: tuple[DriftResult, ...]
+    retention: tuple[Retained, ...]
     store: Path
 
 
@@ -158,6 +160,7 @@ def run_study(
         sweeps=tuple(summarise_sweeps(plan, kept)),
         comparisons=_compared(plan, kept),
         drift=tuple(collect_drift(plan, kept)),
+        retention=tuple(collect_retention(plan, kept)),
         store=store,
     )
 
@@ -277,6 +280,17 @@ def study_drift(
     """
     plan, kept = _stored(study, store, mirror, changes)
     return collect_drift(plan, kept), collect_layers(plan, kept)
+
+
+def study_retention(
+    study: Path, *, store: Path = DEFAULT_STORE, mirror: Path | None = None, changes: Sequence[str] = ()
+) -> list[Retained]:
+    """What each run still makes of plain text, beside its base model.
+
+    Raises:
+        TunescopeError: If the study is wrong, or there is no store.
+    """
+    return collect_retention(*_stored(study, store, mirror, changes))
 
 
 def drift_between(

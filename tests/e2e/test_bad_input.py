@@ -83,7 +83,7 @@ def _set(*path_and_value):
         (_set("seeds", [2**40]), "seeds[0] must be less than or equal to 4294967295, got 1099511627776"),
         (
             _set("seeds", [3, 4, 3]),
-            "seeds names 3 twice. Each result needs a name of its own: drop one, or rename it",
+            "seeds names 3 twice. A run that counts twice would invent a spread: drop one",
         ),
         (_set("seeds", []), "seeds must not be empty: give at least 1, got "),
         (_set("tasks", []), "tasks must not be empty: give at least 1, got []"),

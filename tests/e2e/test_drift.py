@@ -114,6 +114,20 @@ def test_a_study_measures_every_run_and_a_second_run_starts_no_job(drifted):
     assert max(weights["effective_rank"].to_pylist()) <= 4.0 + 1e-6
 
 
+def test_results_tell_what_each_run_forgot(drifted):
+    said = drifted.tunescope("results", drifted.path, "--store", drifted.store, "--retention", "--format", "json")
+    assert said.code == 0, said.err
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [(row["method"], row["seed"], row["text"], row["state"]) for row in rows] == [
+        (method, seed, "plain", "done") for method in ("full", "lora") for seed in (1, 2)
+    ]
+    records = drifted.records()
+    for row in rows:
+        facts = records[f"same-{row['method']}-seed{row['seed']}-retention"]["facts"]["retention"]["plain"]
+        assert (row["tuned_loss"], row["kl"]) == (facts["tuned_loss"], facts["kl"])
+    assert "KL from base" in drifted.tunescope("results", drifted.path, "--store", drifted.store, "--retention").out
+
+
 def test_results_have_a_row_per_layer_and_measure(drifted):
     said = drifted.tunescope("results", drifted.path, "--store", drifted.store, "--drift", "--format", "json")
     assert said.code == 0, said.err

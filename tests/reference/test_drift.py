@@ -58,7 +58,7 @@ def reference_cka(X: np.ndarray, Y: np.ndarray, *, debiased: bool = True) -> flo
     X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
     K, L = X @ X.T, Y @ Y.T
     if debiased:
-        return hsic_1(K, L) / np.sqrt(hsic_1(K, K) * hsic_1(L, L))
+        return float(hsic_1(K, L) / np.sqrt(hsic_1(K, K) * hsic_1(L, L)))
     return float(np.sum(K * L) / np.sqrt(np.sum(K * K) * np.sum(L * L)))
 
 

@@ -15,8 +15,6 @@ from tunescope.study.plan import Plan, RunCell
 from tunescope.training.metric_log import LOG_NAME, read_log
 
 STATES_NAME = "states.parquet"
-WEIGHTS_NAME = "weights.parquet"
-RETENTION_NAME = "retention.json"
 
 
 @dataclass(frozen=True, kw_only=True)

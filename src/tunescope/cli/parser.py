@@ -87,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     instead.add_argument(
         "--drift", action="store_true", help="drift instead of scores; rows are every layer and measure"
     )
+    instead.add_argument("--retention", action="store_true", help="what runs forgot of plain text instead of scores")
     results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     comparing = _add(
         commands,

@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tunescope.report.hypotheses import hypothesis_summary
     from tunescope.report.progress import RunProgress
     from tunescope.report.results import result_summary
+    from tunescope.report.retention import retention_summary
     from tunescope.report.trials import sweep_lines
 
     terminal = console()
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.print(line)
     if ran.drift:
         terminal.print(drift_summary(ran.drift))
+    if ran.retention:
+        terminal.print(retention_summary(ran.retention))
     terminal.print(hypothesis_summary(ran.comparisons.comparisons, ran.comparisons.opinions))
     summary = ran.summary
     told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
@@ -99,9 +102,11 @@ def results(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.collect import as_table
     from tunescope.analysis.drift import LayerDrift
+    from tunescope.analysis.retention import Retained
     from tunescope.analysis.trials import TrialRow
     from tunescope.report.drift import drift_summary
     from tunescope.report.results import result_summary
+    from tunescope.report.retention import retention_summary
     from tunescope.report.tidy import encoded, output_format
     from tunescope.report.trials import trial_summary
     from tunescope.study.load import load_study
@@ -111,6 +116,9 @@ def results(arguments: argparse.Namespace) -> int:
     if arguments.drift:
         drifts, layers = api.study_drift(arguments.study, **where)
         shown = drift_summary(drifts) if form == "table" else encoded(as_table(layers, LayerDrift), form)
+    elif arguments.retention:
+        kept = api.study_retention(arguments.study, **where)
+        shown = retention_summary(kept) if form == "table" else encoded(as_table(kept, Retained), form)
     elif arguments.trials:
         trials, sweeps = api.study_trials(arguments.study, **where)
         shown = trial_summary(trials, sweeps) if form == "table" else encoded(as_table(trials, TrialRow), form)

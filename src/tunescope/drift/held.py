@@ -12,7 +12,7 @@ from tunescope.drift.row import LAYER_PAIRS, NOT_POSITIVE, DriftRow, layer_row
 from tunescope.drift.spread import Spread, constant_note
 from tunescope.representations.side_by_side import StateBatch
 from tunescope.similarity.cka import cka_matrix
-from tunescope.similarity.jackknife import Jackknife, debiased_cka_jackknife, interval
+from tunescope.similarity.jackknife import Jackknife, PairCka, interval
 from tunescope.similarity.measures import MEASURES
 from tunescope.study.drift import DRIFT_MEASURE
 
@@ -56,23 +56,25 @@ def rows_of_held(held: HeldStates, pair: Pair, measures: Sequence[str], *, layer
         for state in names if same_depth else ():
             X, Y = held.of(pair.base, state, pooling), held.of(pair.other, state, pooling)
             constant = constant_note(Spread.of(X), Spread.of(Y))
+            cka = PairCka(X, Y)
             for measure in measures:
-                yield _measured(X, Y, pair.compared, state, pooling, measure, constant)
+                yield _measured(X, Y, cka, pair.compared, state, pooling, measure, constant)
         if layer_pairs:
             yield from _all_pairs(held, pair, pooling)
 
 
 def _measured(
-    X: np.ndarray, Y: np.ndarray, compared: str, state: str, pooling: str, measure: str, constant: str
+    X: np.ndarray, Y: np.ndarray, cka: PairCka, compared: str, state: str, pooling: str, measure: str, constant: str
 ) -> DriftRow:
     record = MEASURES[measure]
+    of_shared_products = {"linear_cka": cka.linear_cka, DRIFT_MEASURE: cka.debiased_linear_cka}
     value: float | None = None
     found: Jackknife | None = None
     notes: list[str] = []
     try:
         if record.needs_spread and constant:
             raise ValueError(constant)
-        value = float(record.function(X, Y))
+        value = of_shared_products[measure]() if measure in of_shared_products else float(record.function(X, Y))
     except ValueError as problem:
         notes.append(str(problem))
     if value is not None and not math.isfinite(value):
@@ -81,7 +83,7 @@ def _measured(
         notes.append(record.regime(len(X), X.shape[1], Y.shape[1]) or "")
         try:
             if measure == DRIFT_MEASURE:
-                found = debiased_cka_jackknife(X, Y)
+                found = cka.jackknife()
             elif record.leave_one_out is not None:
                 found = interval(value, record.leave_one_out(X, Y))
         except ValueError as problem:

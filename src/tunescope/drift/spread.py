@@ -7,8 +7,8 @@ import numpy as np
 _ROUNDING = 1e-5
 """Of a state's length: so far other batches or machines move a float32 state. What varies less is not seen to vary."""
 _CONSTANT = (
-    "the {whose} model's states are the same for all examples, but for rounding: nothing to compare. A decoder's first token "
-    "has seen nothing but itself"
+    "the {whose} model's states are the same for all examples, but for rounding, as where texts share the token that is read: "
+    "nothing to compare"
 )
 
 

@@ -20,6 +20,8 @@ from tunescope.weights.measure import UpdateRow
 
 _BAR = 20
 """Characters of a bar whose value is the largest."""
+_ROUNDING = 1e-6
+"""Drifts up to here are rounding of float32 states, and have no bar."""
 _MODULES = 8
 """Modules with the largest relative updates that are shown."""
 
@@ -70,7 +72,7 @@ def _layers(rows: Sequence[DriftRow], states: Sequence[str], measures: Sequence[
         interval = (
             "-" if row.ci_low is None or row.ci_high is None else f"{shown(1 - row.ci_high)} to {shown(1 - row.ci_low)}"
         )
-        length = 0 if value is None or largest <= 0.0 else round(_BAR * max(value, 0.0) / largest)
+        length = 0 if value is None or largest <= _ROUNDING else round(_BAR * max(value, 0.0) / largest)
         table.add_row(
             state,
             "-" if value is None else shown(value),

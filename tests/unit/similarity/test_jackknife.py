@@ -17,7 +17,7 @@ def _pair(n: int, d: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     return X, X @ RNG.normal(size=(d, 6)) + noise * RNG.normal(size=(n, 6))
 
 
-@pytest.mark.parametrize("n,d", [(5, 3), (30, 50), (120, 5)])  # the last by features
+@pytest.mark.parametrize("n,d", [(5, 3), (30, 50), (30, 400), (120, 5)])  # (30, 400) by Gram matrices
 def test_each_value_is_the_cka_without_that_example(n: int, d: int) -> None:
     X, Y = _pair(n, d)
     found = debiased_cka_jackknife(X, Y)
@@ -28,7 +28,7 @@ def test_each_value_is_the_cka_without_that_example(n: int, d: int) -> None:
 
 
 def test_tiles_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, Y = _pair(30, 50)
+    X, Y = _pair(30, 400)
     whole = debiased_cka_jackknife(X, Y).leave_one_out
     monkeypatch.setattr("tunescope.similarity.jackknife._ROWS_PER_TILE", 7)
     np.testing.assert_allclose(debiased_cka_jackknife(X, Y).leave_one_out, whole, atol=1e-13)
