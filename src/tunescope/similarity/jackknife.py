@@ -30,7 +30,7 @@ import numpy as np
 
 from tunescope.similarity import checks
 from tunescope.similarity.cka import cka_from_traces
-from tunescope.similarity.cross import Traces, crossing, square_norms
+from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, product, square_norms, trace_from_product
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
 from tunescope.similarity.tokens import distinct_terms, square_of_mean
 
@@ -38,9 +38,6 @@ _NEAR_ONE = 0.5
 """From here on the log scale, which covers as well as the plain one (within 2%) and gives no interval that passes 1."""
 _AT_ONE = 1e-9
 """So near to 1 log(1 - CKA) is made of rounding."""
-_ROWS_PER_TILE = 1024
-_FEATURES_COST = 2
-"""Times the products of a CKA that leaving one out takes in the form of features; Gram matrices take no more than a CKA."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,8 +75,7 @@ class PairCka:
 
     def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
         self._sides = X, Y
-        self._centred: list[np.ndarray] = []
-        self._by_row = np.empty((0, 0))
+        self._products: tuple[list[np.ndarray], np.ndarray, list[np.ndarray]] | None = None
 
     def linear_cka(self) -> float:
         """As `cka.linear_cka`, its errors too."""
@@ -92,24 +88,23 @@ class PairCka:
     def jackknife(self, *, level: float = 0.95) -> Jackknife:
         """As `debiased_cka_jackknife`."""
         where = "debiased_cka_jackknife"
-        (X, Y), (xy, xx, yy) = self._products(where, MIN_EXAMPLES_DEBIASED + 1)
+        (X, Y), _, (xy, xx, yy) = self._made(where, MIN_EXAMPLES_DEBIASED + 1)
         values = _cka_values(where, _terms(X, Y, xy), _terms(X, X, xx), _terms(Y, Y, yy))
         return interval(float(values[0]), values[1:], level=level, at_most_one=True)
 
     def _cka(self, where: str, *, debiased: bool) -> float:
-        sides, by_row = self._products(where, MIN_EXAMPLES_DEBIASED if debiased else 2)
-        cross, self_x, self_y = by_row.sum(axis=1)
+        sides, (cross, self_x, self_y), _ = self._made(where, MIN_EXAMPLES_DEBIASED if debiased else 2)
         traces = Traces(cross=cross[None, None], self_x=self_x[None], self_y=self_y[None])
         q_x, q_y = (square_norms(side)[None] for side in sides)
         return float(cka_from_traces(traces, q_x, q_y, debiased=debiased, dtype=np.float64)[0, 0])
 
-    def _products(self, where: str, min_examples: int) -> tuple[list[np.ndarray], np.ndarray]:
-        """X and Y centred, and (3, n) of `_products_by_row` for X with Y, X with X and Y with Y."""
-        if not self._centred:
-            self._centred = _centred_sides(where, *self._sides, min_examples=min_examples)
-            self._by_row = _products_by_row(self._centred, ((0, 1), (0, 0), (1, 1)))
-        checks.check_num_examples(where, len(self._centred[0]), min_examples)
-        return self._centred, self._by_row
+    def _made(self, where: str, min_examples: int) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
+        """X and Y centred, then `_traces_and_rows` of X with Y, X with X and Y with Y."""
+        if self._products is None:
+            sides = _centred_sides(where, *self._sides, min_examples=min_examples)
+            self._products = sides, *_traces_and_rows(sides, ((0, 1), (0, 0), (1, 1)))
+        checks.check_num_examples(where, len(self._sides[0]), min_examples)
+        return self._products
 
 
 def debiased_cka_jackknife(X: np.ndarray, Y: np.ndarray, *, level: float = 0.95) -> Jackknife:
@@ -149,8 +144,8 @@ def paired_jackknife(X: np.ndarray, Y_a: np.ndarray, Y_b: np.ndarray, *, level: 
         ValueError: As `debiased_cka_jackknife`.
     """
     where = "paired_jackknife"
-    base, A, B = sides = _centred_sides(where, X, Y_a, Y_b, min_examples=MIN_EXAMPLES_DEBIASED + 1)
-    xx, xa, aa, xb, bb = _products_by_row(sides, ((0, 0), (0, 1), (1, 1), (0, 2), (2, 2)))
+    sides = base, A, B = _centred_sides(where, X, Y_a, Y_b, min_examples=MIN_EXAMPLES_DEBIASED + 1)
+    _, (xx, xa, aa, xb, bb) = _traces_and_rows(sides, ((0, 0), (0, 1), (1, 1), (0, 2), (2, 2)))
     self_x = _terms(base, base, xx)
     values = _cka_values(where, _terms(base, A, xa), self_x, _terms(A, A, aa))
     values = values - _cka_values(where, _terms(base, B, xb), self_x, _terms(B, B, bb))
@@ -283,31 +278,20 @@ def _sums(X: np.ndarray, Y: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.n
     )
 
 
-def _products_by_row(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(pairs, n) r of the module, for each pair of the sides; a side's Gram matrix is made once, half of it."""
+def _traces_and_rows(
+    sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """tr(K~L~) (pairs,) as `cross.off_diagonal_traces` gives it, and r (n,) of the module, of each pair of centred sides."""
     n, widths = len(sides[0]), [side.shape[1] for side in sides]
-    # By features there are as many products again to take the sums apart into rows, and more.
-    if n > _FEATURES_COST * crossing(widths[0], max(widths[1:], default=widths[0])):
-        return np.stack([_by_features(sides[i], sides[j]) for i, j in pairs])
-    r = np.zeros((len(pairs), n))
-    for start in range(0, n, _ROWS_PER_TILE):
-        rows = slice(start, start + _ROWS_PER_TILE)
-        for other in range(start, n, _ROWS_PER_TILE):
-            columns = slice(other, other + _ROWS_PER_TILE)
-            tiles = [side[rows] @ side[columns].T for side in sides]
-            if start == other:
-                for tile in tiles:
-                    np.fill_diagonal(tile, 0.0)
-            for sums, (i, j) in zip(r, pairs, strict=True):
-                sums[rows] += np.einsum("ij,ij->i", tiles[i], tiles[j])
-                if start != other:
-                    sums[columns] += np.einsum("ij,ij->j", tiles[i], tiles[j])
-    return r
-
-
-def _by_features(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """(n,) r of the module from X'Y."""
-    return np.asarray(np.einsum("nd,nd->n", X @ (X.T @ Y), Y) - square_norms(X) * square_norms(Y))
+    if cheaper_form(n, widths[0], max(widths[1:])) == "gram":
+        rows = gram_rows(sides, pairs)
+        return rows.sum(axis=1), list(rows)
+    q = [square_norms(side) for side in sides]
+    products = [product(sides[i], sides[j]) for i, j in pairs]
+    traces = [trace_from_product(P, q[i], q[j]) for P, (i, j) in zip(products, pairs, strict=True)]
+    return np.array(traces), [
+        np.einsum("nd,nd->n", sides[i] @ P, sides[j]) - q[i] * q[j] for P, (i, j) in zip(products, pairs, strict=True)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,7 +316,8 @@ class _Tokens:
 
 def _token_terms(x: _Tokens, y: _Tokens) -> np.ndarray:
     """(3, 1 + N) the terms of the blocked HSIC_1 of all sequences, then without each; letters as in `tokens`."""
-    pairs, shared, free = _sums(x.means, y.means)
+    _, (r,) = _traces_and_rows([x.means, y.means], ((0, 1),))
+    pairs, shared, free = _sums(x.means, y.means, r)
     B = x.means.T @ y.means
     M = np.zeros_like(B)
     for X, Y in zip(x.states, y.states, strict=True):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunescope.similarity.cross import product, square_norms
+from tunescope.similarity.cross import add_product, square_norms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,12 @@ class Rows:
 
 
 def shifted_rows(X: np.ndarray, shift: np.ndarray, dtype: type[np.floating]) -> Rows:
-    """X (b, d) minus the shift (d,), subtracted in float64 and then rounded to dtype."""
-    values = (X - shift).astype(dtype, copy=False)
+    """X (b, d) minus the shift (d,) as numbers of dtype, rounded once."""
+    narrow = shift.astype(dtype)
+    if X.dtype == dtype and np.array_equal(narrow, shift):
+        values = X - narrow
+    else:
+        values = (X - shift).astype(dtype, copy=False)
     return Rows(values=values, exact=values.astype(np.float64, copy=False), square_norms=square_norms(values))
 
 
@@ -59,7 +63,7 @@ class Moments:
     def add(self, x: Rows, y: Rows) -> None:
         """Counts examples in; products in the rows' dtype, sums in float64."""
         Z = self.Z
-        Z[:-2, :-2] += product(x.values, y.values)
+        add_product(Z[:-2, :-2], x.values, y.values)
         Z[:-2, -2] += x.exact.sum(axis=0)
         Z[:-2, -1] += x.exact.T @ y.square_norms
         Z[-2, :-2] += y.exact.sum(axis=0)
