@@ -334,3 +334,23 @@ class TestBadInput:
         said = _drift(desk, base, tuned, "--text", text, "--num-examples", "8")
         assert said.code == 0, said.err
         assert "mutual_knn: k must be at least 1 and at most n - 2 = 6 for 8 examples" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"\n  \n", "is empty"), (b"caf\xe9 is not UTF-8", "UTF-8"), (None, "plain.txt")],
+)
+def test_texts_that_cannot_be_read_are_told_before_anything_runs(desk, study, content, told):
+    desk.path = desk.write(study | {"retention": {"texts": [{"name": "plain", "file": "plain.txt"}], "window": 16}})
+    if content is not None:
+        (desk.folder / "plain.txt").write_bytes(content)
+    (line,) = desk.refused()
+    assert told in line
+
+
+def test_a_window_longer_than_the_model_reads_is_told_before_anything_runs(desk, study):
+    (desk.folder / "plain.txt").write_text("the cat sat on the mat", encoding="utf-8")
+    desk.path = desk.write(study | {"retention": {"texts": [{"name": "plain", "file": "plain.txt"}], "window": 4096}})
+    (line,) = desk.refused()
+    assert "retention.window is 4096" in line
+    assert "positions" in line

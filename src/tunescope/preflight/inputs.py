@@ -13,11 +13,12 @@ from tunescope.models.network import lay_out, quiet
 from tunescope.models.tokenizer import load_tokenizer
 from tunescope.models.weights import check_finite
 from tunescope.steps.inputs import report_data, training_data
-from tunescope.study.configs import BaselineConfig, EvaluateConfig, TrainConfig
+from tunescope.study.configs import BaselineConfig, EvaluateConfig, RetentionConfig, TrainConfig
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.spec import Classification, TaskKind, TaskSpec
+from tunescope.tasks.texts import read_texts
 
 _COUNT_FROM_PADDING = frozenset(
     {
@@ -59,6 +60,11 @@ def check_inputs(plan: Plan, source: Source) -> None:
     for cell in plan.baselines:
         if cell.baseline == "zero_shot":
             attempt(lambda job=cell.job: check_label_words(job, source))  # type: ignore[misc]
+    retained = {measured.base_model: measured.job for measured in plan.drift if measured.what == "retention"}
+    for job in retained.values():
+        attempt(lambda job=job: check_window(plan.study, job, source))  # type: ignore[misc]
+    for text in () if plan.study.retention is None else plan.study.retention.texts:
+        attempt(lambda text=text: read_texts(text, source))  # type: ignore[misc]
     if problems:
         raise StudyError(problems)
 
@@ -101,6 +107,27 @@ def check_label_words(job: Job, source: Source) -> None:
     model = config.base_model
     assert model is not None
     label_word_ids(config.task, load_tokenizer(model, source.model_folder(model.name, model.revision)))
+
+
+def check_window(study: StudySpec, job: Job, source: Source) -> None:
+    """Whether a base model has positions for the windows of plain text that retention reads.
+
+    Raises:
+        StudyError: If it has not.
+    """
+    config = job.config
+    assert isinstance(config, RetentionConfig)
+    model = config.base_model
+    folder = source.model_folder(model.name, model.revision)
+    laid = lay_out(model, folder, task_kind=config.task.kind, num_labels=_num_labels(config.task))
+    positions = _usable_positions(laid.config, study)
+    if positions is not None and config.window > positions:
+        raise StudyError(
+            [
+                f"retention.window is {config.window}, but base model {model.name} has {positions} positions for tokens. "
+                f"Lower it to {positions} or less"
+            ]
+        )
 
 
 def check_model(study: StudySpec, model: BaseModelSpec, source: Source) -> None:

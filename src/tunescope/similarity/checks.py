@@ -10,24 +10,29 @@ _ROUNDING = 1e-13
 """A spread below this share of the mean is the rounding of a constant."""
 
 
-def matrix(where: str, name: str, X: np.ndarray) -> np.ndarray:
-    """X as (n, d) float64, a copy.
+def matrix(where: str, name: str, X: np.ndarray, *, dtype: type[np.floating] = np.float64) -> np.ndarray:
+    """X as (n, d) float64, a copy; as float32 where `dtype` is float32 and that rounds no value of X's dtype.
 
     Args:
         where: The function that asks, for the message.
         name: What it calls the matrix.
         X: (n, d) real numbers of any dtype.
+        dtype: float32 or float64, of the products to come.
 
     Raises:
-        ValueError: If X is not (n, d) with n, d >= 1, or a value is not finite.
+        ValueError: If X is not (n, d) with n, d >= 1, a value is not finite, or `dtype` is another.
     """
-    X64 = np.array(X, dtype=np.float64)
-    if X64.ndim != 2:
-        raise ValueError(f"{where}: {name} must be a matrix, examples by features, got shape {X64.shape}.")
-    if X64.size == 0:
-        raise ValueError(f"{where}: {name} is empty, shape {X64.shape}.")
-    check_finite(where, name, X64)
-    return X64
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"{where}: dtype must be float32 or float64, got {np.dtype(dtype).name}.")
+    X = np.asarray(X)
+    is_narrow = dtype == np.float32 and np.result_type(X.dtype, dtype) == np.float32
+    copy = np.array(X, dtype=np.float32 if is_narrow else np.float64)
+    if copy.ndim != 2:
+        raise ValueError(f"{where}: {name} must be a matrix, examples by features, got shape {copy.shape}.")
+    if copy.size == 0:
+        raise ValueError(f"{where}: {name} is empty, shape {copy.shape}.")
+    check_finite(where, name, copy)
+    return copy
 
 
 def check_finite(where: str, name: str, X: np.ndarray, *, first_row: int = 0) -> None:
@@ -44,25 +49,28 @@ def check_finite(where: str, name: str, X: np.ndarray, *, first_row: int = 0) ->
         )
 
 
-def paired(where: str, X: np.ndarray, Y: np.ndarray, *, min_examples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """X and Y as (n, d_x) and (n, d_y) float64, copies.
+def paired(
+    where: str, X: np.ndarray, Y: np.ndarray, *, min_examples: int = 1, dtype: type[np.floating] = np.float64
+) -> tuple[np.ndarray, np.ndarray]:
+    """X and Y as (n, d_x) and (n, d_y), copies; float64, or as `matrix` says.
 
     Args:
         where: The function that asks, for the message.
         X: (n, d_x) representations of n examples.
         Y: (n, d_y) representations of the same examples in the same order.
         min_examples: Fewest n that the measure is defined for.
+        dtype: As in `matrix`.
 
     Raises:
         ValueError: If X or Y is not a matrix of finite numbers, they differ in n, or n < `min_examples`.
     """
-    X64, Y64 = matrix(where, "X", X), matrix(where, "Y", Y)
-    if len(X64) != len(Y64):
+    X, Y = matrix(where, "X", X, dtype=dtype), matrix(where, "Y", Y, dtype=dtype)
+    if len(X) != len(Y):
         raise ValueError(
-            f"{where}: X and Y must hold the same examples in the same order, got {len(X64)} rows and {len(Y64)}."
+            f"{where}: X and Y must hold the same examples in the same order, got {len(X)} rows and {len(Y)}."
         )
-    check_num_examples(where, len(X64), min_examples)
-    return X64, Y64
+    check_num_examples(where, len(X), min_examples)
+    return X, Y
 
 
 def check_num_examples(where: str, num_examples: int, min_examples: int, *, unit: str = "examples") -> None:
@@ -91,12 +99,14 @@ def check_varies(
 
 
 def centred(where: str, name: str, X: np.ndarray) -> np.ndarray:
-    """X (n, d) float64 minus its column means; ValueError if X is constant."""
-    mean = X.mean(axis=0)
-    X = X - mean
+    """X (n, d) float32 or float64 minus its column means, in its dtype; ValueError if X is constant."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    X = X - mean.astype(X.dtype)
     # A second time: the first mean is rounded at the size of the mean, which may be large beside the spread.
     X -= X.mean(axis=0)
-    check_varies(where, name, float(np.vdot(X, X)), mean, len(X))
+    # Squares of small float32 numbers vanish.
+    scatter = float(np.vdot(X, X)) or float(np.square(X, dtype=np.float64).sum())
+    check_varies(where, name, scatter, mean, len(X))
     return X
 
 

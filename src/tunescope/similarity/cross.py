@@ -77,6 +77,9 @@ def off_diagonal_traces(
     if form == "features":
         return _by_features(wide_X, wide_Y)
     if len(Xs) == len(Ys) == 1:
+        if Ys is Xs:
+            own = gram_rows(wide_X, ((0, 0),)).sum(axis=1)
+            return Traces(cross=own[None], self_x=own, self_y=own)
         cross, self_x, self_y = gram_rows([wide_X[0], wide_Y[0]], ((0, 1), (0, 0), (1, 1))).sum(axis=1)
         return Traces(cross=cross[None, None], self_x=self_x[None], self_y=self_y[None])
     return _by_tiles(wide_X, wide_Y)
@@ -135,8 +138,8 @@ def sum_of_squares(P: np.ndarray) -> float:
 
 
 def square_norms(X: np.ndarray) -> np.ndarray:
-    """q (n,): |x_i|^2 in float64."""
-    return np.asarray(np.einsum("nd,nd->n", X, X, dtype=np.float64))
+    """q (n,) float64: |x_i|^2, a row's squares summed in X's dtype."""
+    return np.asarray(np.einsum("nd,nd->n", X, X), dtype=np.float64)
 
 
 def _by_features(Xs: list[np.ndarray], Ys: list[np.ndarray]) -> Traces:

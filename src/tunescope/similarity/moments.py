@@ -15,10 +15,14 @@ different shifts are added after one is moved; and at the end Z is moved to the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tunescope.similarity.cross import add_product, square_norms
+
+_ROWS_WIDENED = 256
+"""Rows that are in float64 at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,20 +31,33 @@ class Rows:
 
     values: np.ndarray
     """(b, d) x - shift in the dtype of products."""
-    exact: np.ndarray
-    """(b, d) the same values in float64."""
     square_norms: np.ndarray
     """(b,) |x|^2 of these values, float64."""
+    sums: np.ndarray
+    """(d,) their sum, float64."""
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        """(b, d) the same values in float64."""
+        return self.values.astype(np.float64, copy=False)
 
 
-def shifted_rows(X: np.ndarray, shift: np.ndarray, dtype: type[np.floating]) -> Rows:
-    """X (b, d) minus the shift (d,) as numbers of dtype, rounded once."""
+def shifted_rows(X: np.ndarray, shift: np.ndarray, dtype: type[np.floating], *, in_place: bool = False) -> Rows:
+    """X (b, d) minus the shift (d,) as numbers of dtype, rounded once; X may be written over if `in_place`."""
     narrow = shift.astype(dtype)
-    if X.dtype == dtype and np.array_equal(narrow, shift):
-        values = X - narrow
+    # One rounding either way; float64 in between costs more than the sums.
+    fits = X.dtype == dtype and np.array_equal(narrow, shift)
+    if fits and in_place:
+        values = np.subtract(X, narrow, out=X)
     else:
-        values = (X - shift).astype(dtype, copy=False)
-    return Rows(values=values, exact=values.astype(np.float64, copy=False), square_norms=square_norms(values))
+        values = X - narrow if fits else (X - shift).astype(dtype, copy=False)
+    q, sums = np.empty(len(values)), np.zeros(values.shape[1])
+    # In float64 all through, for sums about another shift tell a constant; a few rows at a time stay in the cache.
+    for start in range(0, len(values), _ROWS_WIDENED):
+        exact = values[start : start + _ROWS_WIDENED].astype(np.float64, copy=False)
+        q[start : start + _ROWS_WIDENED] = square_norms(exact)
+        sums += exact.sum(axis=0)
+    return Rows(values=values, square_norms=q, sums=sums)
 
 
 class Moments:
@@ -61,15 +78,15 @@ class Moments:
         return round(float(self.Z[-2, -2]))
 
     def add(self, x: Rows, y: Rows) -> None:
-        """Counts examples in; products in the rows' dtype, sums in float64."""
+        """Counts examples in; products in the rows' dtype, other sums in float64."""
         Z = self.Z
         add_product(Z[:-2, :-2], x.values, y.values)
-        Z[:-2, -2] += x.exact.sum(axis=0)
-        Z[:-2, -1] += x.exact.T @ y.square_norms
-        Z[-2, :-2] += y.exact.sum(axis=0)
+        Z[:-2, -2] += x.sums
+        Z[:-2, -1] += y.square_norms.astype(x.values.dtype, copy=False) @ x.values
+        Z[-2, :-2] += y.sums
+        Z[-1, :-2] += x.square_norms.astype(y.values.dtype, copy=False) @ y.values
         Z[-2, -2] += len(x.values)
         Z[-2, -1] += y.square_norms.sum()
-        Z[-1, :-2] += x.square_norms @ y.exact
         Z[-1, -2] += x.square_norms.sum()
         Z[-1, -1] += x.square_norms @ y.square_norms
 

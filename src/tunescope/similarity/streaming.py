@@ -77,7 +77,8 @@ class SelfSums(RowSums):
             self.fold()
             return _terms_from_moments(self._where, "X", self._moments["xx"], self._dtype)
         rows = self._kept_rows()
-        trace = off_diagonal_traces(rows, rows, form="gram", dtype=self._dtype).self_x[0]
+        form = cheaper_form(len(rows[0]), rows[0].shape[1], rows[0].shape[1])
+        trace = off_diagonal_traces(rows, rows, form=form, dtype=self._dtype).self_x[0]
         return _terms_from_norms(float(trace), square_norms(rows[0]), self._dtype)
 
     @classmethod
@@ -194,7 +195,8 @@ class PairSums(RowSums):
     def _kept_terms(self) -> _PairTerms:
         X, Y = self._kept_rows()
         q_x, q_y = square_norms(X), square_norms(Y)
-        traces = off_diagonal_traces([X], [Y], form="gram", dtype=self._dtype)
+        form = cheaper_form(len(X), X.shape[1], Y.shape[1])
+        traces = off_diagonal_traces([X], [Y], form=form, dtype=self._dtype)
         cross = float(traces.cross[0, 0])
         return _PairTerms(
             biased=cross + float(q_x @ q_y),

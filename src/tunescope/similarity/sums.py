@@ -22,9 +22,9 @@ from tunescope.similarity import checks
 from tunescope.similarity.cross import crossing
 from tunescope.similarity.moments import Moments, shifted_rows
 
-_BLOCK = 1024
-"""Rows folded at once: enough for a product to run at full speed, few enough that float32 products keep their digits."""
-_FEWEST_KEPT = 512
+_BLOCK = 2048
+"""Rows folded at once: enough that adding to the sums costs little, few enough that float32 products keep their digits."""
+_FEWEST_KEPT = 1024
 """With few features sums are cheaper from the start; so many rows cost little and make a good shift."""
 
 
@@ -59,7 +59,7 @@ class RowSums:
         self._pairs = pairs
         self._dtype = dtype
         self._widths = tuple(widths)
-        self._shifts = [None if shift is None else np.array(shift, dtype=np.float64) for shift in shifts]
+        self._shifts = [None if shift is None else self._as_products(np.asarray(shift)) for shift in shifts]
         self._kept: list[list[np.ndarray]] = [[] for _ in widths]
         self._num_kept = 0
         self._most_kept = max(_FEWEST_KEPT, crossing(widths[0], widths[-1]))
@@ -174,7 +174,7 @@ class RowSums:
         if not self._moments:
             # The same rows give the shift however they came, so that the cut into batches changes nothing.
             self._shifts = [
-                rows[: self._most_kept].mean(axis=0, dtype=np.float64) if shift is None else shift
+                self._as_products(rows[: self._most_kept].mean(axis=0, dtype=np.float64)) if shift is None else shift
                 for rows, shift in zip(sides, self._shifts, strict=True)
             ]
         shifts = {side: shift for side, shift in zip(self._sides, self._shifts, strict=True) if shift is not None}
@@ -183,7 +183,9 @@ class RowSums:
         num_folded = self._num_kept if everything else self._num_kept // _BLOCK * _BLOCK
         for start in range(0, num_folded, _BLOCK):
             block = {
-                side: shifted_rows(rows[start : min(start + _BLOCK, num_folded)], shifts[side], self._dtype)
+                side: shifted_rows(
+                    rows[start : min(start + _BLOCK, num_folded)], shifts[side], self._dtype, in_place=True
+                )
                 for side, rows in zip(self._sides, sides, strict=True)
             }
             for pair, moments in self._moments.items():
@@ -192,8 +194,15 @@ class RowSums:
         self._kept = [[rows[num_folded:].copy()] if self._num_kept else [] for rows in sides]
 
     def _kept_rows(self) -> list[np.ndarray]:
-        """Each side's rows, all of the pass while `keeps_rows`, about their mean, float64; ValueError if constant."""
+        """Each side's rows, all of the pass while `keeps_rows`, about their mean; ValueError if constant.
+
+        In the dtype of the products, or float64 where rows came so.
+        """
         return [
-            checks.centred(self._where, side.upper(), np.concatenate(kept, dtype=np.float64))
+            checks.centred(self._where, side.upper(), np.concatenate(kept, dtype=np.result_type(self._dtype, *kept)))
             for side, kept in zip(self._sides, self._kept, strict=True)
         ]
+
+    def _as_products(self, shift: np.ndarray) -> np.ndarray:
+        """A shift (d,) rounded to the products' dtype, so that float32 rows are shifted as they are; float64."""
+        return shift.astype(self._dtype).astype(np.float64)

@@ -120,3 +120,24 @@ def test_other_refusals() -> None:
         cka_matrix([X], [Y, Y[:-1]])
     with pytest.raises(ValueError, match="at least one layer"):
         cka_matrix([], [X])
+
+
+@pytest.mark.parametrize("n,d", [(60, 200), (700, 9)])  # by Gram matrices, by features
+def test_float32_is_right_to_1e_7_under_a_large_mean(n: int, d: int) -> None:
+    rng = np.random.default_rng(1)
+    X = (rng.normal(size=(n, d)) + 30.0 * rng.normal(size=d)).astype(np.float32)
+    Y = X + rng.normal(size=(n, d)).astype(np.float32)
+    before = X.copy()
+    for cka in (linear_cka, debiased_linear_cka):
+        assert cka(X, Y, dtype=np.float32) == pytest.approx(cka(X, Y), abs=2e-7)
+        assert cka(X.astype(np.float64), Y, dtype=np.float32) == pytest.approx(cka(X, Y), abs=2e-7)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_float32_sees_a_constant_and_small_numbers_that_are_none() -> None:
+    X = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"^debiased_linear_cka: X is constant"):
+        debiased_linear_cka(np.full((50, 4), 0.1, dtype=np.float32), X, dtype=np.float32)
+    assert np.isnan(debiased_linear_cka(X * np.float32(1e-25), X, dtype=np.float32))  # squares vanish
+    with pytest.raises(ValueError, match=r"^linear_cka: dtype must be float32 or float64, got float16"):
+        linear_cka(X, X, dtype=np.float16)

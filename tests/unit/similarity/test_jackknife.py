@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tunescope.similarity.cka import debiased_linear_cka
-from tunescope.similarity.jackknife import debiased_cka_jackknife, interval, paired_jackknife, token_jackknife
+from tunescope.similarity import jackknife
+from tunescope.similarity.cka import debiased_linear_cka, linear_cka
+from tunescope.similarity.jackknife import PairCka, debiased_cka_jackknife, interval, paired_jackknife, token_jackknife
 from tunescope.similarity.tokens import TokenPairSums
 
 RNG = np.random.default_rng(0)
@@ -32,6 +35,33 @@ def test_tiles_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = debiased_cka_jackknife(X, Y).leave_one_out
     monkeypatch.setattr("tunescope.similarity.cross._ROWS_PER_TILE", 7)
     np.testing.assert_allclose(debiased_cka_jackknife(X, Y).leave_one_out, whole, atol=1e-13)
+
+
+@pytest.mark.parametrize("n,d", [(30, 400), (120, 5)])  # by Gram matrices, by features
+def test_a_pair_makes_its_products_once_for_all_it_is_asked(n: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = _pair(n, d)
+    biased, debiased, intervals = linear_cka(X, Y), debiased_linear_cka(X, Y), debiased_cka_jackknife(X, Y)
+    calls, made = [], jackknife._traces_and_rows
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return made(*given)
+
+    monkeypatch.setattr(jackknife, "_traces_and_rows", counted)
+    pair = PairCka(X, Y)
+    assert (pair.linear_cka(), pair.debiased_linear_cka()) == (biased, debiased)  # to the last digit
+    np.testing.assert_array_equal(pair.jackknife().leave_one_out, intervals.leave_one_out)
+    assert len(calls) == 1
+
+
+def test_a_pair_of_few_examples_gives_what_is_defined() -> None:
+    X, Y = _pair(3, 4)
+    pair = PairCka(X, Y)
+    assert pair.linear_cka() == linear_cka(X, Y)
+    with pytest.raises(ValueError, match=r"^debiased_linear_cka: needs at least 4 examples, got 3"):
+        pair.debiased_linear_cka()
+    with pytest.raises(ValueError, match=r"^debiased_cka_jackknife: needs at least 5 examples, got 3"):
+        pair.jackknife()
 
 
 def test_tokens_leave_out_one_sequence() -> None:

@@ -50,3 +50,15 @@ def test_rows_are_shifted_before_they_are_rounded() -> None:
     found = shifted_rows(far, np.array([1e6]), np.float32)
     assert found.values.dtype == np.float32
     np.testing.assert_allclose(found.exact[:, 0], np.linspace(0.0, 1.0, 5), atol=1e-7)
+
+
+def test_float32_rows_are_shifted_as_they_are_and_written_over_only_where_allowed() -> None:
+    rows, shift = (X + 100.0).astype(np.float32), np.full(4, 103.25)
+    before = rows.copy()
+    found = shifted_rows(rows, shift, np.float32)
+    np.testing.assert_array_equal(rows, before)
+    np.testing.assert_array_equal(found.values, (before - shift).astype(np.float32))
+    over = shifted_rows(rows, shift, np.float32, in_place=True)
+    np.testing.assert_array_equal(over.values, found.values)
+    assert over.values is rows
+    np.testing.assert_allclose(found.sums, found.exact.sum(axis=0), rtol=1e-14)
