@@ -337,7 +337,7 @@ class TestBadInput:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    "content, told",
     [(b"\n  \n", "is empty"), (b"caf\xe9 is not UTF-8", "UTF-8"), (None, "plain.txt")],
 )
 def test_texts_that_cannot_be_read_are_told_before_anything_runs(desk, study, content, told):
