@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,11 @@ def mirror() -> Path:
 def repository() -> Path:
     """The root of the checkout: README, studies, pyproject.toml."""
     return _REPOSITORY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_are_heard() -> None:
+    """A runner in the background (`nohup`, `&`) ignores signals, and commands started by it would too, rightly."""
+    for one, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, default)
