@@ -46,7 +46,7 @@ def main() -> None:
             "python -c pass": [sys.executable, "-c", "pass"],
             "python -c 'import torch'": [sys.executable, "-c", "import torch"],
             "tunescope --help": [*tunescope, "--help"],
-            "tunescope plan studies/phase1.yaml --workers 3 (99 jobs)": [
+            "tunescope plan studies/phase1.yaml --workers 3 (151 jobs)": [
                 *tunescope,
                 "plan",
                 "studies/phase1.yaml",

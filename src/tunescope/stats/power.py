@@ -161,7 +161,7 @@ def power(
             seeds_for_equivalence=equivalent, reason="one seed and no examples: nothing tells how far a score may stray",
         )  # fmt: skip
     scale = max(math.sqrt(variance), 1e-12)
-    by_interval = _smallest(lambda d: _interval_power(model, d, num_seeds, alpha), 1e-9 * scale, 1e-10, target)
+    by_interval = _smallest(lambda d: _interval_power(model, d, num_seeds, alpha), 1e-7 * scale, 1e-7, target)
     detectable: float | None = by_interval
     reason = "one seed: the interval is over examples and speaks of these runs, not of the methods"
     least = None
@@ -186,7 +186,7 @@ def smallest_p(num_seeds: int, design: Design) -> float:
     """The least two-sided p of a permutation test over S seeds per arm: 2 / 2^S paired, 2 / C(2S, S) unpaired."""
     if num_seeds < 1:
         raise ValueError(f"smallest_p: num_seeds must be 1 or more, got {num_seeds}")
-    return 2.0 / (2**num_seeds if design == "paired" else math.comb(2 * num_seeds, num_seeds))
+    return 2 / (2**num_seeds if design == "paired" else math.comb(2 * num_seeds, num_seeds))
 
 
 def t_power(difference: float, standard_error: float, df: float, alpha: float = 0.05) -> float:

@@ -225,3 +225,11 @@ def test_importing_loads_no_scipy() -> None:
     command = "import sys, tunescope.stats.power; print([name for name in sys.modules if name.startswith('scipy')])"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("design", ["paired", "unpaired"])
+def test_more_seeds_than_a_float_has_powers_of_two(design: Design) -> None:
+    """2 / 2^1250 is 0 to a float, and no overflow."""
+    assert smallest_p(1250, design) == 0.0
+    found = power(design, num_seeds=1250, num_examples=None, margin=0.01)
+    assert found.detectable is not None
