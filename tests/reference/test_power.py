@@ -16,8 +16,9 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from tunescope.stats.crossed import crossed_interval
 from tunescope.stats.permutation import sign_flip_test
-from tunescope.stats.power import Assumptions, equivalence_power, power, t_power
+from tunescope.stats.power import Assumptions, power
 from tunescope.stats.spread import accuracy_spread, f1_spread, matthews_spread
+from tunescope.stats.t_power import equivalence_power, t_power
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5, 10, 40])

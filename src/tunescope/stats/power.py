@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal
 
@@ -39,6 +39,7 @@ import numpy as np
 
 from tunescope.stats.crossed import effective_df
 from tunescope.stats.spread import Spread, check_within
+from tunescope.stats.t_power import equivalence_power, t_power, t_quantile
 
 Design = Literal["paired", "unpaired_seeds", "unpaired"]
 DESIGNS: dict[Design, str] = {
@@ -177,7 +178,7 @@ def power(
             detectable = _smallest(lambda d: _verdict_power(model, d, num_seeds, alpha), by_interval, 1e-3, target)
     return Power(
         design=design, num_seeds=num_seeds, num_examples=num_examples, variance=variance, df=df,
-        half_width=_t_quantile(1.0 - whole / 2.0, df) * math.sqrt(variance), detectable_by_interval=by_interval,
+        half_width=t_quantile(1.0 - whole / 2.0, df) * math.sqrt(variance), detectable_by_interval=by_interval,
         smallest_p=least, detectable=detectable, seeds_to_detect=needed, seeds_for_equivalence=equivalent, reason=reason,
     )  # fmt: skip
 
@@ -187,51 +188,6 @@ def smallest_p(num_seeds: int, design: Design) -> float:
     if num_seeds < 1:
         raise ValueError(f"smallest_p: num_seeds must be 1 or more, got {num_seeds}")
     return 2 / (2**num_seeds if design == "paired" else math.comb(2 * num_seeds, num_seeds))
-
-
-def t_power(difference: float, standard_error: float, df: float, alpha: float = 0.05) -> float:
-    """Power of the two-sided t test: P(|T| > t_{1 - alpha/2, df}), T noncentral t about difference / standard_error."""
-    from scipy.special import nctdtr, ndtr
-
-    if standard_error == 0.0:
-        return 1.0 if difference != 0.0 else alpha
-    critical, shift = _t_quantile(1.0 - alpha / 2.0, df), difference / standard_error
-    if df > 1e6:
-        return float(ndtr(shift - critical) + ndtr(-shift - critical))
-    # P(T < -critical) about `shift` is P(T > critical) about -shift: nctdtr is exact where its argument is positive
-    return float((1.0 - nctdtr(df, shift, critical)) + (1.0 - nctdtr(df, -shift, critical)))
-
-
-def equivalence_power(margin: float, standard_error: float, df: float, alpha: float = 0.05) -> float:
-    """Power of two one-sided t tests to show |difference| < margin where the true difference is 0.
-
-    E_s[2 Phi((margin - t_{1 - alpha, df} s) / se) - 1], over s with df s^2 / se^2 chi-square (Schuirmann, 1987,
-    doi:10.1007/BF01068419; exact for a t with df), by Gauss-Legendre quadrature.
-    """
-    from scipy.special import chdtri, gammaln, ndtr
-
-    if standard_error == 0.0:
-        return 1.0
-    critical, bound = _t_quantile(1.0 - alpha, df), margin / standard_error
-    if df > 1e6:
-        return max(0.0, float(2.0 * ndtr(bound - critical) - 1.0))
-    low, high = (math.sqrt(float(chdtri(df, tail)) / df) for tail in (1.0 - 1e-13, 1e-13))
-    high = min(high, bound / critical)
-    if high <= low:
-        return 0.0
-    nodes, weights = _gauss_legendre()
-    s = low + (high - low) * (nodes + 1.0) / 2.0
-    log_density = (
-        math.log(2.0) + df / 2.0 * math.log(df / 2.0) - gammaln(df / 2.0) + (df - 1.0) * np.log(s) - df * s**2 / 2.0
-    )
-    inside = 2.0 * ndtr(bound - critical * s) - 1.0
-    return float((high - low) / 2.0 * np.sum(weights * np.exp(log_density) * inside))
-
-
-@cache
-def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of 200 points on [-1, 1]; an eigenvalue problem each time they are made."""
-    return np.polynomial.legendre.leggauss(200)
 
 
 @dataclass(frozen=True)
@@ -269,7 +225,7 @@ class _Model:
         seeds, examples = self.seed_variance() / num_seeds, self.example_variance(difference)
         if seeds + examples == 0.0:
             return 0.0, math.inf
-        return seeds + examples, float(effective_df(seeds, self.seeds_df(num_seeds), examples, self.examples_df()))
+        return seeds + examples, _df(seeds, self.seeds_df(num_seeds), examples, self.examples_df())
 
     def seeds_df(self, num_seeds: int) -> int:
         return (num_seeds - 1) * (1 if self.design == "paired" else 2)
@@ -280,6 +236,12 @@ class _Model:
     def _discordance(self, difference: float) -> float:
         assert self.spread is not None
         return max(self.assumed.discordance, min(abs(difference) / self.spread.tilt, 1.0))
+
+
+@lru_cache(maxsize=4096)
+def _df(seeds: float, seeds_df: int, examples: float, examples_df: int) -> float:
+    """`effective_df` of numbers: a search over differences asks for the same ones again and again."""
+    return float(effective_df(seeds, seeds_df, examples, examples_df))
 
 
 def _interval_power(model: _Model, difference: float, num_seeds: int, alpha: float) -> float:
@@ -375,12 +337,6 @@ def _smallest(reached: Callable[[float], float], least: float, tolerance: float,
         middle = (low + high) / 2.0
         low, high = (low, middle) if reached(middle) >= target else (middle, high)
     return high
-
-
-def _t_quantile(share: float, df: float) -> float:
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(share)) if df > 1e6 else float(stdtrit(df, share))
 
 
 def _check(
