@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import subprocess
 import time
 
 import pytest
 import torch
 
+from disks import small_disk_at
 from tiny import tiny_llama
 
 
@@ -48,17 +47,8 @@ def test_no_store_to_read_from(desk):
 def small_disk(desk):
     """A disk of 1 MiB at DESK/disk, and a function that mounts it anew with other options."""
     folder = desk.folder / "disk"
-    folder.mkdir()
-
-    def mount(*options):
-        return subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-
-    if shutil.which("mount") is None or (tried := mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")).returncode:
-        pytest.skip(
-            f"cannot mount a disk here: {tried.stderr.strip() if shutil.which('mount') else 'no mount command'}"
-        )
-    yield folder, lambda options: mount("-o", f"remount,{options}", "-t", "tmpfs", "tmpfs").check_returncode()
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk_at(folder) as mount_anew:
+        yield folder, mount_anew
 
 
 def test_a_read_only_disk(desk, small_disk):

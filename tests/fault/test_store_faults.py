@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from disks import small_disk_at
 from fake_steps import fake_job, inline, ran
 from tunescope.errors import StoreError
 from tunescope.execution import run_plan
@@ -142,17 +143,8 @@ def test_a_store_that_is_a_file_is_refused_and_left_as_it_is(tmp_path, counts):
 def small_disk(tmp_path):
     """A disk of 1 MiB of its own, and a function that mounts it anew with other options."""
     folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(*options):
-        return subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-
-    if shutil.which("mount") is None or (tried := mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")).returncode:
-        pytest.skip(
-            f"cannot mount a disk here: {tried.stderr.strip() if shutil.which('mount') else 'no mount command'}"
-        )
-    yield folder, lambda options: mount("-o", f"remount,{options}", "-t", "tmpfs", "tmpfs").check_returncode()
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk_at(folder) as mount_anew:
+        yield folder, mount_anew
 
 
 def test_a_really_full_disk_fails_the_job_and_room_lets_it_go_on(small_disk, counts):

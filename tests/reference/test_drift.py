@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from fake_steps import fake_context
 from tiny import TINY, tiny_network
 from tunescope.drift import compare_states as compare_module
+from tunescope.drift import kept
 from tunescope.drift.row import DriftRow, table_as_rows
 from tunescope.hub.source import Source
 from tunescope.methods import Full, Lora
@@ -116,7 +117,7 @@ class Case:
         out = self.folder / f"out-{len(list(self.folder.glob('out-*')))}"
         out.mkdir()
         facts = drift.run(DriftConfig(**(said | more)), {"run": self.folder / "run"}, out, out, context)
-        return facts, table_as_rows(pq.read_table(out / drift.STATES_NAME))
+        return facts, table_as_rows(pq.read_table(out / kept.STATES_NAME))
 
     def states(self) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
         """Base and tuned states by plain transformers and peft, text by text, without padding or a batch."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunescope.analysis.collect import State, state_of
+from tunescope.drift.kept import STATES_NAME
 from tunescope.store import Store
 from tunescope.study.configs import TrainConfig
 from tunescope.study.drift import DRIFT_MEASURE
 from tunescope.study.drift_jobs import DriftCell
 from tunescope.study.plan import Plan, RunCell
 from tunescope.training.metric_log import LOG_NAME, read_log
-
-STATES_NAME = "states.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)

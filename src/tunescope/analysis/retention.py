@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tunescope.analysis.collect import State, state_of
+from tunescope.drift.kept import RETENTION_NAME
 from tunescope.store import Store
 from tunescope.study.configs import RetentionConfig
 from tunescope.study.drift_jobs import DriftCell
 from tunescope.study.plan import Plan
-
-RETENTION_NAME = "retention.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def adapt(model: Any, peft_config: Any, *, kind: str, task_kind: TaskKind, seed:
         torch.manual_seed(seed)
         try:
             wrapped: nn.Module = get_peft_model(model, peft_config)
-        except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise ModelError(
                 f"{where}: peft's {type(peft_config).__name__} does not fit this model: {_one_line(error)}. "
                 f"Its linear modules: {linear}."

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from tunescope.drift.compare_states import compare_states
+from tunescope.drift.kept import IDS_NAME, STATES_NAME, WEIGHTS_NAME
 from tunescope.drift.pair import Pair
 from tunescope.drift.random_models import moved_at_random
 from tunescope.drift.row import rows_as_table
@@ -27,9 +28,6 @@ from tunescope.study.configs import DriftConfig
 from tunescope.weights.measure import update_rows
 from tunescope.weights.table import updates_as_table
 
-STATES_NAME = "states.parquet"
-WEIGHTS_NAME = "weights.parquet"
-IDS_NAME = "ids.json"
 _SEED = 0
 """Draws the random update."""
 

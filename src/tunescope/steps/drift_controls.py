@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tunescope.drift.compare_states import compare_states, held_limit
+from tunescope.drift.kept import IDS_NAME, STATES_NAME
 from tunescope.drift.pair import Pair
 from tunescope.drift.random_models import random_network
 from tunescope.drift.row import DriftRow, rows_as_table
@@ -19,7 +20,6 @@ from tunescope.drift.summary import mean_drift
 from tunescope.representations.side_by_side import StateBatch, paired_states
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
-from tunescope.steps.drift import IDS_NAME, STATES_NAME
 from tunescope.steps.drift_inputs import DriftInputs, drift_inputs
 from tunescope.steps.inputs import network_for
 from tunescope.study.configs import DriftControlsConfig

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tunescope.drift.kept import RETENTION_NAME
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.language import LanguageComparison, Window, compare_language, text_windows
 from tunescope.models.language_model import load_language_model, tuned_language_model
@@ -20,8 +21,6 @@ from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import network_for
 from tunescope.study.configs import RetentionConfig
 from tunescope.tasks.texts import read_texts
-
-RETENTION_NAME = "retention.json"
 
 
 def run(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pyarrow.parquet as pq
 import pytest
 
-from tunescope.analysis.drift import STATES_NAME, by_cell, collect_drift, collect_layers, drift_of
+from tunescope.analysis.drift import by_cell, collect_drift, collect_layers, drift_of
+from tunescope.drift.kept import STATES_NAME
 from tunescope.drift.row import layer_row, rows_as_table
 from tunescope.store import Failure, RecordFields, Store
 from tunescope.study.load import parse_study

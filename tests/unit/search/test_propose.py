@@ -100,9 +100,13 @@ def test_the_first_trial_is_the_default_and_the_others_differ(sampler):
     assert len(set(rates)) == len(rates)
     for trial in trials:
         assert ("dropout" in trial.values) == (trial.values["use_dora"] is True)
-        assert isinstance(trial.values["rank"], int)
-        assert 1 <= trial.values["rank"] <= 64
+        for name, value in trial.values.items():
+            space = SPACES[name]
+            if isinstance(space, Range):
+                assert type(value) is (int if space.integer else float)
+                assert space.low <= value <= space.high
         assert trial.values["target_modules"] in (["q_proj"], ["q_proj", "v_proj"], None)
+    assert len({trial.values["rank"] for trial in trials}) > 2, "the range is searched"
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tunescope.drift import kept
 from tunescope.drift.row import table_as_rows
 from tunescope.errors import DataError, RunError
 from tunescope.methods import AnyPeft, Full, HeadOnly, Lora
@@ -35,7 +36,7 @@ def _config(bench, **more):
 
 
 def _rows(out):
-    return table_as_rows(pq.read_table(out / drift.STATES_NAME))
+    return table_as_rows(pq.read_table(out / kept.STATES_NAME))
 
 
 @pytest.mark.parametrize("name", ["llama", "bert"])
@@ -50,10 +51,10 @@ def test_a_run_has_its_layers_weights_ids_and_one_number(bench, name, method):
     assert facts["drift"]["tuned"] == pytest.approx(1.0 - np.mean(blocks))
     assert 0.0 < facts["drift"]["tuned"] < 1.0
     assert facts["drift"]["random_update"] > 0.0
-    assert facts["num_examples"] == len(json.loads((out / drift.IDS_NAME).read_text())) == 14
+    assert facts["num_examples"] == len(json.loads((out / kept.IDS_NAME).read_text())) == 14
     assert facts["notes"] == []
     assert len([row for row in rows if row.measure == "layer_pairs"]) == 2 * 2 * len(own) ** 2
-    weights = pq.read_table(out / drift.WEIGHTS_NAME)
+    weights = pq.read_table(out / kept.WEIGHTS_NAME)
     assert weights.num_rows == facts["num_modules"] > 0
     assert set(weights["relative_norm"].to_pylist()) - {None, 0.0}
 
@@ -66,7 +67,7 @@ def test_two_seeds_are_compared_with_each_other(bench):
     assert set(facts["drift"]) == {"seeds"}
     assert facts["drift"]["seeds"] > 1e-4
     assert {row.compared for row in _rows(out)} == {"seeds"}
-    assert not (out / drift.WEIGHTS_NAME).exists()
+    assert not (out / kept.WEIGHTS_NAME).exists()
     again, _ = desk.does(drift.run, config, run=runs["run"], other=runs["run"])
     assert again["drift"]["seeds"] == pytest.approx(0.0, abs=1e-9)
 
@@ -75,7 +76,7 @@ def test_a_head_alone_moves_nothing_and_has_no_rows_of_weights(bench):
     desk = bench("bert")
     facts, out = desk.does(drift.run, _config(desk, layer_pairs=False), run=desk.tuned(HeadOnly()))
     assert facts["drift"] == pytest.approx({"tuned": 0.0, "random_update": 0.0}, abs=1e-9)
-    weights = pq.read_table(out / drift.WEIGHTS_NAME)
+    weights = pq.read_table(out / kept.WEIGHTS_NAME)
     assert weights.num_rows == 0
     assert {"module", "relative_norm", "intruders_left"} <= set(weights.column_names)
 
@@ -89,7 +90,7 @@ def test_virtual_tokens_have_a_drift_and_a_reason_for_no_random_update(bench):
     assert facts["notes"] == [
         "no random update of the same length: its method adds virtual tokens and changes no weight"
     ]
-    (note,) = pq.read_table(out / drift.WEIGHTS_NAME)["note"].to_pylist()
+    (note,) = pq.read_table(out / kept.WEIGHTS_NAME)["note"].to_pylist()
     assert note.startswith("not available")
 
 
@@ -135,11 +136,11 @@ def test_a_sample_is_the_same_for_every_run_and_batches_change_nothing(bench):
     desk = bench("bert")
     run = desk.tuned()
     facts, out = desk.does(drift.run, _config(desk, num_examples=6, weights=False), run=run)
-    ids = json.loads((out / drift.IDS_NAME).read_text())
+    ids = json.loads((out / kept.IDS_NAME).read_text())
     assert facts["num_examples"] == len(ids) == 6
     desk.context = replace(desk.context, compute=Compute(evaluation_batch_tokens=4096))
     again, other = desk.does(drift.run, _config(desk, num_examples=6, weights=False), run=run)
-    assert json.loads((other / drift.IDS_NAME).read_text()) == ids
+    assert json.loads((other / kept.IDS_NAME).read_text()) == ids
     assert again["token_ids_sha256"] == facts["token_ids_sha256"]
     for one, two in zip(_rows(out), _rows(other), strict=True):
         assert (one.value is None) == (two.value is None)
@@ -171,5 +172,5 @@ def test_a_half_precision_base_has_exact_updates(bench):
     path = desk.base / "model.safetensors"
     save_file({name: weight.bfloat16() for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
     facts, out = desk.does(drift.run, _config(desk, layer_pairs=False), run=desk.tuned(Full(), by=0.0))
-    assert set(pq.read_table(out / drift.WEIGHTS_NAME)["relative_norm"].to_pylist()) == {0.0}
+    assert set(pq.read_table(out / kept.WEIGHTS_NAME)["relative_norm"].to_pylist()) == {0.0}
     assert facts["drift"]["tuned"] == pytest.approx(0.0, abs=1e-9)

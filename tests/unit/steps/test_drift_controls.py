@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tunescope.drift import kept
 from tunescope.drift.row import table_as_rows
 from tunescope.methods import AnyPeft, Lora
 from tunescope.models.base import BaseModelSpec
@@ -30,7 +31,7 @@ def _run(desk, **more):
         "untrained": {"lora": Lora(rank=2)},
     }
     facts, out = desk.does(drift_controls.run, DriftControlsConfig(**(said | more)))
-    return facts, table_as_rows(pq.read_table(out / drift_controls.STATES_NAME)), out
+    return facts, table_as_rows(pq.read_table(out / kept.STATES_NAME)), out
 
 
 @pytest.mark.parametrize("name", ["llama", "bert"])

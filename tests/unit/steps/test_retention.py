@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from tunescope.drift import kept
 from tunescope.errors import DataError, ModelError
 from tunescope.methods import Full, HeadOnly, Lora
 from tunescope.models.base import BaseModelSpec
@@ -27,7 +28,7 @@ def _run(desk, run, *, text=TEXT, window=16, max_tokens=1000):
         max_tokens=max_tokens,
     )
     facts, out = desk.does(retention.run, config, run=run)
-    return facts, json.loads((out / retention.RETENTION_NAME).read_text())
+    return facts, json.loads((out / kept.RETENTION_NAME).read_text())
 
 
 @pytest.mark.parametrize("method", [Full(), Lora(rank=2)], ids=("full", "lora"))

@@ -29,6 +29,10 @@ def test_a_full_model(tune) -> None:
             assert (row.effective_rank, row.directions, row.note) == (None, None, NO_MATRIX)
             continue
         assert row.note == ""
+        s = np.linalg.svd(update.dense(), compute_uv=False)
+        shares = s[s > 0.0] / s.sum()
+        assert row.stable_rank == pytest.approx((s**2).sum() / s[0] ** 2, rel=1e-9)
+        assert row.effective_rank == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-9)
         assert 1.0 <= row.stable_rank <= row.effective_rank <= min(row.shape), "noise of every direction"
         assert len(row.top_singular_values) == min(5, *row.shape)
         W, tuned = update.base.astype(np.float64), update.base + update.dense()

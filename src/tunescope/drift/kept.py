@@ -1,0 +1,10 @@
+"""Names of the files that jobs of drift and retention keep, for those who write them and those who read them."""
+
+STATES_NAME = "states.parquet"
+"""A row per layer and measure."""
+WEIGHTS_NAME = "weights.parquet"
+"""A row per parameter's update."""
+IDS_NAME = "ids.json"
+"""The examples that were read."""
+RETENTION_NAME = "retention.json"
+"""Losses on plain text, by source."""
