@@ -354,3 +354,16 @@ def test_a_window_longer_than_the_model_reads_is_told_before_anything_runs(desk,
     (line,) = desk.refused()
     assert "retention.window is 4096" in line
     assert "positions" in line
+
+
+def test_check_reads_the_texts_of_retention_too(desk, study):
+    asked = {"texts": [{"name": "plain", "file": "plain.txt"}], "window": 16}
+    desk.path = desk.write(study | {"retention": asked, "drift": {"num_examples": 8}})
+    missing = desk.tunescope("check", desk.path, "--store", desk.store)
+    assert missing.code == 1, missing.err
+    assert "plain.txt" in missing.out
+    assert "Traceback" not in missing.err
+    (desk.folder / "plain.txt").write_text("the cat sat on the mat .", encoding="utf-8")
+    found = desk.tunescope("check", desk.path, "--store", desk.store)
+    assert "plain.txt" not in found.out, found.out
+    assert found.err == ""

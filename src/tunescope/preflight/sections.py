@@ -38,6 +38,7 @@ from tunescope.study.plan import BaselineCell, Plan, make_plan
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.data import Examples
 from tunescope.tasks.spec import TaskSpec
+from tunescope.tasks.texts import read_texts
 
 _MAX_TRIAL_S = 600
 _ENOUGH_OF_RAM = 0.9
@@ -92,7 +93,7 @@ class Check:
         return samples, self.spec.model_copy(update={"tasks": tuple(tasks)}), found
 
     def _plan(self, spec: StudySpec, samples: Mapping[str, Sample]) -> tuple[Plan, list[Finding]]:
-        """The plan that `run` would follow, and a fault for each file that is named, needed by no split and not there."""
+        """The plan that `run` would follow, and a fault for each file of its own that cannot be read and nothing else tells."""
         hashes: dict[str, str] = {}
         found: list[Finding] = []
         for task in spec.tasks:
@@ -103,6 +104,14 @@ class Check:
                     hashes[file] = "not there"  # the plan is looked at, not run
                     if task.name in samples:  # else the data has told it
                         found += faults_of("data", task.name, error)
+        for text in () if spec.retention is None else spec.retention.texts:
+            try:
+                read_texts(text, self.source)
+                if text.file is not None:
+                    hashes[text.file] = self.source.file_sha256(text.file)
+            except DataError as error:
+                hashes[text.file or ""] = "not there"
+                found += faults_of("data", f"retention, {text.name}", error)
         return make_plan(spec, self._decoders(spec), hashes), found
 
     def _decoders(self, spec: StudySpec) -> dict[str, bool]:
