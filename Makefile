@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MIRROR ?= ../shared/mirror
 
-.PHONY: demo test test-slow check format setup clean
+.PHONY: demo test test-slow test-browser check format setup clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       set up and run studies/demo.yaml to a result table"
 	@echo "make test       set up and run the tests"
 	@echo "make test-slow  the long tests too; some need a mirror folder (TUNESCOPE_MIRROR)"
+	@echo "make test-browser  the report in Chromium (Debian's package chromium, or TUNESCOPE_CHROMIUM)"
 	@echo "make check      format, lint, types, layers, tests: what CI runs"
 
 setup: $(STAMP)
@@ -31,6 +32,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest
+
+test-browser: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
+	$(BIN)/python -m pytest tests/browser
 
 check: setup
 	$(BIN)/ruff format --check .

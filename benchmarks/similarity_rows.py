@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 import similarity_libraries as libraries
 
+_PANEL = 96
 _BATCH = 256
 """Examples that a pass brings at once."""
 _ENOUGH_S = 1.0
 """A row is repeated until this much was spent, five times at most; the fastest counts."""
+_HELD_BY_MALLOC = 31 * 2**20
+"""Bytes. glibc keeps freed arrays for the next of at most the largest that was freed before, up to 32 MiB."""
 _ENTRY = 150
 """What reading and summing an entry of an (n, n) matrix costs, in operations of a product; for predictions only."""
 
@@ -98,6 +101,8 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     layers = Layers(folder=Path(case["folder"]), num=case["layers"], n=case["n"], d=case["d"])
     for module in row.modules:
         importlib.import_module(module)
+    # As in a process that has worked for a while: memory up to so much is then given again, not fetched fresh each time.
+    np.empty(_HELD_BY_MALLOC, np.uint8)[::4096] = 0
     warm = Layers(folder=layers.folder, num=1, n=min(layers.n, 64), d=layers.d)
     now = time.process_time if case["cpu_time"] else time.perf_counter
     problem = _tried(row, warm, Clock(now))[1]
@@ -156,8 +161,18 @@ def _tensor(X: np.ndarray) -> Any:
 
 def _products(X: np.ndarray, Y: np.ndarray) -> list[float]:
     n, d = X.shape
-    # Half of each symmetric product: n^2 d for K, n d^2 for X'X.
+    # NumPy makes half of each symmetric product, n^2 d for K and n d^2 for X'X, and copies it into the other half.
     kept = [X @ X.T, Y @ Y.T] if n <= 2 * d else [X.T @ X, Y.T @ Y, X.T @ Y]
+    return [float(product[0, 0]) for product in kept]
+
+
+def _products_by_panels(X: np.ndarray, Y: np.ndarray) -> list[float]:
+    """The same without the copy: columns p with columns p and on, `_PANEL` at a time."""
+    n, d = X.shape
+    rows = (X.T, Y.T) if n <= 2 * d else (X, Y)
+    kept = [A[:, p : p + _PANEL].T @ A[:, p:] for A in rows for p in range(0, A.shape[1], _PANEL)]
+    if n > 2 * d:
+        kept.append(X.T @ Y)
     return [float(product[0, 0]) for product in kept]
 
 
@@ -183,8 +198,16 @@ def _pair_sums(layers: Layers, clock: Clock) -> Values:
     return values
 
 
-def _debiased_linear_cka(X: np.ndarray, Y: np.ndarray) -> list[float]:
-    return [importlib.import_module("tunescope.similarity.cka").debiased_linear_cka(X, Y)]
+def _layer_ckas(layers: Layers, clock: Clock) -> Values:
+    layer_ckas = importlib.import_module("tunescope.similarity.layers").layer_ckas
+    Xs, Ys = (list(side) for side in zip(*map(layers.pair, range(layers.num)), strict=True))
+    with clock:
+        found = layer_ckas(Xs, Ys)
+    return [[one.linear, one.debiased] for one in found]
+
+
+def _debiased_linear_cka(X: np.ndarray, Y: np.ndarray, *, dtype: type[np.floating] = np.float64) -> list[float]:
+    return [importlib.import_module("tunescope.similarity.cka").debiased_linear_cka(X, Y, dtype=dtype)]
 
 
 def _cka_matrix(layers: Layers, clock: Clock) -> Values:
@@ -213,6 +236,13 @@ ROWS: dict[str, Row] = {
             gib=lambda n, d: 4.0 * (2 * n * d + min(2.0 * n * n, 3.0 * d * d)) / 2**30,
         ),
         Row(
+            name="bare products by panels, float32",
+            estimators=(),
+            run=_of_pairs(_products_by_panels),
+            operations=products,
+            gib=lambda n, d: 4.0 * (2 * n * d + min(2.0 * n * n, 3.0 * d * d)) / 2**30,
+        ),
+        Row(
             name="NumPy float64",
             estimators=_BOTH,
             run=_of_pairs(libraries.numpy64),
@@ -229,11 +259,29 @@ ROWS: dict[str, Row] = {
             is_ours=True,
         ),
         Row(
+            name="tunescope layer_ckas, layers side by side",
+            estimators=_BOTH,
+            run=_layer_ckas,
+            operations=products,
+            gib=lambda n, d: 8.0 * 8 * d * d / 2**30,
+            modules=("tunescope.similarity.layers",),
+            is_ours=True,
+        ),
+        Row(
+            name="tunescope debiased_linear_cka, float32",
+            estimators=_DEBIASED,
+            run=_of_pairs(lambda X, Y: _debiased_linear_cka(X, Y, dtype=np.float32)),
+            operations=products,
+            gib=lambda n, d: 4.0 * (4 * n * d + 6 * d * d) / 2**30,
+            modules=("tunescope.similarity.cka",),
+            is_ours=True,
+        ),
+        Row(
             name="tunescope debiased_linear_cka, float64",
             estimators=_DEBIASED,
             run=_of_pairs(_debiased_linear_cka),
             operations=lambda n, d: 2 * products(n, d),
-            gib=lambda n, d: 8.0 * 5 * n * d / 2**30,
+            gib=lambda n, d: 8.0 * (3 * n * d + 3 * d * d) / 2**30,
             modules=("tunescope.similarity.cka",),
             is_ours=True,
         ),

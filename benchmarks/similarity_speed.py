@@ -2,9 +2,9 @@
 
     python benchmarks/similarity_speed.py --python OTHER/bin/python --out benchmarks/results/similarity_speed.jsonl
 
-Each row is a process of its own: seconds a layer pair (the fastest of up to five), its peak memory beyond imports, inputs
+Each row is a process of its own, in rounds: seconds a layer pair (the fastest), its peak memory beyond imports, inputs
 included, and how far each value is from the float64 one. `bare products` are the matrix products that cannot be avoided, in
-float32, symmetric ones by half. Data are like hidden states: a few features carry most of the variance, and the mean lies
+float32, symmetric ones by half, as NumPy makes them or by panels: the faster counts. Data are like hidden states: a few features carry most of the variance, and the mean lies
 `--offset` standard deviations from 0 in every feature. Public libraries are looked for in the Python given by --python: none is
 needed, absent ones are named, and nothing of theirs is here (`similarity_libraries.py` calls them).
 """
@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,15 @@ from similarity_rows import ROWS, Row, products
 
 _ROWS_PY = Path(__file__).with_name("similarity_rows.py")
 _SIZES = ((750, 384), (750, 2048), (11_873, 384), (11_873, 2048), (100_000, 384), (100_000, 2048))
-_PRODUCTS, _ALL_PRODUCTS, _REFERENCE = "bare products, float32", "bare products of all pairs, float32", "NumPy float64"
+_BARE, _ALL_PRODUCTS, _REFERENCE = (
+    ("bare products, float32", "bare products by panels, float32"),
+    "bare products of all pairs, float32",
+    "NumPy float64",
+)
 _OURS = "tunescope PairSums"
 _AT_A_TIME = 8192
+_RIGHT = 1e-3
+"""A row further from float64 than this does not compute CKA of these data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,18 @@ class Measured:
     differences: tuple[float, ...] = ()
     """Largest over layer pairs of |value - float64 value|, per estimator of the row."""
     note: str = ""
+    values: list[list[float]] = field(default_factory=list, repr=False)
+    """Of the float64 row, for the differences of the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Beyond what a row is skipped, and how often one is measured."""
+
+    gib: float
+    seconds: float
+    """Of a layer pair."""
+    rounds: int
 
 
 def main() -> None:
@@ -63,10 +82,13 @@ def main() -> None:
     arguments.add_argument("--rows", default="", help="only rows whose name has one of these words, comma-separated")
     arguments.add_argument("--max-gib", type=float, default=8.0, help="skip what would take more")
     arguments.add_argument(
-        "--max-seconds", type=float, default=15.0, help="skip what would take longer for a layer pair"
+        "--max-seconds", type=float, default=60.0, help="skip what would take longer for a layer pair"
     )
     arguments.add_argument(
         "--cpu-time", action="store_true", help="processor seconds, for one thread on a busy machine"
+    )
+    arguments.add_argument(
+        "--rounds", type=int, default=3, help="measure all rows of a size so often, one after the other"
     )
     arguments.add_argument("--offset", type=float, default=30.0, help="mean of a feature in its standard deviations")
     arguments.add_argument("--scratch", type=Path, help="folder for the arrays, 1.6 GB at 100,000 x 2,048")
@@ -79,7 +101,7 @@ def main() -> None:
     absent = [name for name, row in ROWS.items() if _python_for(row, present) is None]
     print(f"{about()}.\nNot installed: {', '.join(absent) if absent else 'none'}.\n", flush=True)
     wanted = [word for word in given.rows.split(",") if word]
-    always = (_PRODUCTS, _REFERENCE, _OURS)
+    always = (*_BARE, _REFERENCE, _OURS)
     rows = [
         row
         for name, row in ROWS.items()
@@ -92,13 +114,17 @@ def main() -> None:
             write_layers(Path(folder), num, n, d, offset=given.offset)
             size = {"n": n, "d": d, "layers": num}
             how = {"folder": folder, "cpu_time": given.cpu_time}
-            table = _measure_size(size, how, rows, present, given.max_gib, given.max_seconds)
+            limits = Limits(gib=given.max_gib, seconds=given.max_seconds, rounds=given.rounds)
+            table = _measure_size(size, how, rows, present, limits)
         print("\n".join(table_of(table)), flush=True)
         measured.extend(table)
         if given.out is not None:
             with given.out.open("a", encoding="utf-8") as file:
                 file.writelines(
-                    json.dumps(asdict(one) | {"about": about(), "offset": given.offset, "cpu_time": given.cpu_time})
+                    json.dumps(
+                        {k: v for k, v in asdict(one).items() if k != "values"}
+                        | {"about": about(), "offset": given.offset, "cpu_time": given.cpu_time}
+                    )
                     + "\n"
                     for one in table
                 )
@@ -126,70 +152,88 @@ def _measure_size(
     how: dict[str, Any],
     rows: list[Row],
     present: dict[str, set[str]],
-    max_gib: float,
-    max_seconds: float,
+    limits: Limits,
 ) -> list[Measured]:
-    """All rows of a size; what is predicted to be too much is skipped, as a process that takes too long is stopped."""
+    """All rows of a size, in rounds of one after the other, so that a busy moment falls on no row alone; the fastest counts."""
+    table: dict[str, Measured] = {}
+    rate, reference = 0.0, None
+    for a_round in range(limits.rounds):
+        for row in rows:
+            before = table.get(row.name)
+            if (row.holds_all and size["layers"] == 1) or (a_round and (before is None or before.seconds is None)):
+                continue
+            found = _measure(row, size, how, present, limits, rate, reference)
+            if before is None or (found.seconds or math.inf) < (before.seconds or math.inf):
+                table[row.name] = found
+            if row.name in _BARE:
+                rate = max(rate, products(size["n"], size["d"]) * size["layers"] / _seconds(found))
+            if row.name == _REFERENCE:
+                reference = np.array(found.values)
+    return list(table.values())
+
+
+def _measure(
+    row: Row,
+    size: dict[str, int],
+    how: dict[str, Any],
+    present: dict[str, set[str]],
+    limits: Limits,
+    rate: float,
+    reference: np.ndarray | None,
+) -> Measured:
+    """A row once, in a process; what is predicted to be too much is skipped, as a process that takes too long is stopped.
+
+    `rate` is operations a second of the bare products, 0 where unknown; `reference` the float64 values (layers, 2).
+    """
     n, d, num = size["n"], size["d"], size["layers"]
-    table: list[Measured] = []
-    reference: np.ndarray | None = None
-    rate = 0.0
-    for row in rows:
-        where: dict[str, Any] = size | {"row": row.name}
-        if row.holds_all and num == 1:
-            continue
-        gib = row.gib(n, d) * (num if row.holds_all else 1)
-        least_s = row.operations(n, d) / rate if rate else 0.0
-        if row.name not in (_PRODUCTS, _REFERENCE) and (gib > max_gib or least_s > max_seconds):
-            needs = f"{gib:.1f} GiB" if gib > max_gib else f"{least_s:.0f} s a layer pair"
-            table.append(Measured(**where, note=f"skipped: needs {needs} or more"))
-            continue
-        python = _python_for(row, present)
-        assert python is not None, "absent rows were left out"
-        case = json.dumps(where | how)
-        limit = 60.0 + 3.0 * max_seconds * num
-        try:
-            done = subprocess.run(
-                [python, str(_ROWS_PY), case], capture_output=True, text=True, timeout=limit, check=True
-            )
-        except subprocess.TimeoutExpired:
-            table.append(Measured(**where, note=f"stopped after {limit:.0f} s"))
-            continue
-        except subprocess.CalledProcessError as error:
-            if row.is_ours or row.name in (_PRODUCTS, _REFERENCE):
-                raise SystemExit(f"{row.name}, n {n}, d {d}: {error.stderr}") from error
-            table.append(
-                Measured(
-                    **where,
-                    note=f"failed: {(error.stderr.strip() or f'exit status {error.returncode}').splitlines()[-1]}",
-                )
-            )
-            continue
-        found = json.loads(done.stdout.splitlines()[-1])
-        if row.name == _PRODUCTS:
-            rate = products(n, d) * num / found["seconds"]
-        if row.name == _REFERENCE:
-            reference = np.array(found["values"])
-        differences: tuple[float, ...] = ()
-        if found["values"] and row.estimators and reference is not None:
-            columns = [("biased", "debiased").index(estimator) for estimator in row.estimators]
-            differences = tuple(np.abs(np.array(found["values"]) - reference[:, columns]).max(axis=0).tolist())
-        table.append(
-            Measured(
-                **where,
-                seconds=found["seconds"],
-                peak_gib=found["peak_gib"],
-                differences=differences,
-                note=found["problem"].split("\n")[0],
-            )
+    where: dict[str, Any] = size | {"row": row.name}
+    needed = row.name in (*_BARE, _REFERENCE)
+    gib = row.gib(n, d) * (num if row.holds_all else 1)
+    least_s = row.operations(n, d) / rate if rate else 0.0
+    if not needed and (gib > limits.gib or least_s > limits.seconds):
+        needs = f"{gib:.1f} GiB" if gib > limits.gib else f"{least_s:.0f} s a layer pair"
+        return Measured(**where, note=f"skipped: needs {needs} or more")
+    python = _python_for(row, present)
+    assert python is not None, "absent rows were left out"
+    limit = 60.0 + 3.0 * limits.seconds * num
+    try:
+        done = subprocess.run(
+            [python, str(_ROWS_PY), json.dumps(where | how)], capture_output=True, text=True, timeout=limit, check=True
         )
-    return table
+    except subprocess.TimeoutExpired:
+        return Measured(**where, note=f"stopped after {limit:.0f} s")
+    except subprocess.CalledProcessError as error:
+        if row.is_ours or needed:
+            raise SystemExit(f"{row.name}, n {n}, d {d}: {error.stderr}") from error
+        said = (error.stderr.strip() or f"exit status {error.returncode}").splitlines()[-1]
+        return Measured(**where, note=f"failed: {said}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    differences: tuple[float, ...] = ()
+    if found["values"] and row.estimators and reference is not None:
+        columns = [("biased", "debiased").index(estimator) for estimator in row.estimators]
+        differences = tuple(np.abs(np.array(found["values"]) - reference[:, columns]).max(axis=0).tolist())
+    elif row.name == _REFERENCE:
+        differences = (0.0, 0.0)
+    return Measured(
+        **where,
+        seconds=found["seconds"],
+        peak_gib=found["peak_gib"],
+        values=found["values"] if row.name == _REFERENCE else [],
+        differences=differences,
+        note=found["problem"].split("\n")[0],
+    )
+
+
+def _seconds(one: Measured) -> float:
+    assert one.seconds is not None, "a row that is always measured"
+    return one.seconds
 
 
 def table_of(table: list[Measured]) -> list[str]:
     """The Markdown table of one size, and what is to be read off it."""
     n, d, num = table[0].n, table[0].d, table[0].layers
     took = {one.row: one.seconds for one in table if one.seconds is not None}
+    least = min((took[name] for name in _BARE if name in took), default=None)
     lines = [
         f"## n = {n:,}, d = {d:,}, {num} layer pair{'s' if num > 1 else ''}",
         "",
@@ -201,21 +245,24 @@ def table_of(table: list[Measured]) -> list[str]:
             lines.append(f"| {one.row} | {one.note} | | | | | |")
             continue
         off = dict(zip(ROWS[one.row].estimators, one.differences, strict=False))
-        bare = took.get(_ALL_PRODUCTS if ROWS[one.row].holds_all else _PRODUCTS)
+        bare = took.get(_ALL_PRODUCTS) if ROWS[one.row].holds_all else least
         ours = f"{one.seconds / took[_OURS]:.2f}" if _OURS in took and not ROWS[one.row].holds_all else ""
         cells = [f"{off[name]:.1e}" if name in off else "" for name in ("biased", "debiased")]
         lines.append(
             f"| {one.row}{f' ({one.note})' if one.note else ''} | {one.seconds / num:.4f} | {ours} "
             f"| {f'{one.seconds / bare:.2f}' if bare else ''} | {one.peak_gib:.3f} | {cells[0]} | {cells[1]} |"
         )
-    of_pairs = {name: s for name, s in took.items() if ROWS[name].estimators and not ROWS[name].holds_all}
+    # A row that gives another number, or none, is no row to be compared with.
+    right = {one.row for one in table if one.differences and max(one.differences) < _RIGHT}
+    of_pairs = {name: s for name, s in took.items() if name in right and not ROWS[name].holds_all}
     mine, theirs = ([name for name in of_pairs if ROWS[name].is_ours is own] for own in (True, False))
-    if mine and theirs and _PRODUCTS in took:
+    if mine and theirs and least is not None:
         our_best, their_best = (min(names, key=lambda name: of_pairs[name]) for names in (mine, theirs))
         lines += [
             "",
-            f"Fastest of ours: {our_best}, {took[our_best] / took[_PRODUCTS]:.2f} times the bare products (at most 1.5 wanted). "
-            f"Fastest of the others: {their_best}, {took[their_best] / took[our_best]:.2f} times that (above 1 wanted).",
+            f"{_OURS}: {took[_OURS] / least:.2f} times the bare products (at most 1.5 wanted). Fastest of ours: {our_best}, "
+            f"{took[our_best] / least:.2f}. Fastest of the others that are right to {_RIGHT:g}: {their_best}, "
+            f"{took[their_best] / took[_OURS]:.2f} times {_OURS} (above 1 wanted).",
         ]
     return [*lines, ""]
 

@@ -53,7 +53,7 @@ STUDY: dict[str, Any] = {
     "training": {"batch_size": 8, "steps": 3},
     "compute": {"device": "cpu", "num_threads": 1},
 }
-"""22 jobs: 8 trainings, 8 evaluations, 6 baselines."""
+"""24 jobs: 8 trainings, 8 evaluations, 6 baselines, 2 of examples."""
 
 _ANIMALS, _DEEDS, _PLACES = ("cat", "dog", "bird"), ("sat", "ran", "flew"), ("on the mat", "under the tree")
 

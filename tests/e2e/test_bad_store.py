@@ -93,6 +93,7 @@ def test_a_disk_that_fills_up_fails_the_jobs_and_says_why(desk, study, small_dis
     assert said.code == 1
     assert "found the disk full: " in said.out
     assert "Free some space and run the same command again; it goes on from the last checkpoint." in said.out
+    assert "Report: not written: " in said.out
     remount("size=64m")
     mended = desk.run()
     assert mended.code == 0
@@ -114,7 +115,7 @@ def test_a_torn_record(desk, study):
     assert desk.tunescope("forget", short, "--store", desk.store).code == 0
     again = desk.run()
     assert again.code == 0
-    assert "1 jobs done, 5 were there" in again.out
+    assert "1 jobs done, 6 were there" in again.out
 
 
 def test_two_runs_on_one_store_at_once(desk, study, start):

@@ -48,7 +48,8 @@ STUDY = {
     "retention": {"texts": [{"name": "plain", "file": "plain.txt"}], "window": 16},
     "compare": [{"measure": "drift", "methods": ["lora", "full"]}],
 }
-"""4 trainings and evaluations, 4 drifts, 2 pairs of seeds, 1 job of controls, 4 retentions."""
+"""4 trainings and evaluations, 1 reading of the base model, 4 drifts, 2 pairs of seeds, 1 job of controls, 4 retentions, and
+the task's examples."""
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +93,22 @@ def _refused(said):
 
 def test_a_study_measures_every_run_and_a_second_run_starts_no_job(drifted):
     kinds = Counter(name.split("/")[0] for name in drifted.artifacts())
-    assert kinds == {"train": 4, "evaluate": 4, "drift": 6, "drift_controls": 1, "retention": 4}
+    assert kinds == {
+        "examples": 1,
+        "represent": 1,
+        "train": 4,
+        "evaluate": 4,
+        "drift": 6,
+        "drift_controls": 1,
+        "retention": 4,
+    }
     before = drifted.artifacts()
     said = drifted.run()
     assert said.code == 0, said.err
-    assert "19 jobs: 19 there already, 0 to do" in said.out
+    assert "21 jobs: 21 there already, 0 to do" in said.out
     assert drifted.artifacts() == before
     for told in ("seed against seed", "random update of its length", "base model, read again", "random weights"):
-        assert told in said.out
+        assert told in drifted.tunescope("results", drifted.path, "--store", drifted.store, "--drift").out
 
     records = drifted.records()
     controls = records["same-drift-controls"]["facts"]["drift"]
@@ -160,7 +169,7 @@ def test_methods_are_compared_by_drift(drifted):
 def test_a_change_of_drift_alone_trains_nothing(drifted):
     said = drifted.run("--set", "drift.pooling=[mean, all_tokens]", "--set", "drift.num_examples=8")
     assert said.code == 0, said.err
-    assert "7 jobs done, 12 were there, 0 failed" in said.out
+    assert "8 jobs done, 13 were there, 0 failed" in said.out
 
 
 @pytest.mark.parametrize("what", ["full", "lora"])

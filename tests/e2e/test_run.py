@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 
 import pytest
 
@@ -47,15 +48,15 @@ def test_a_first_run_makes_every_artifact_without_a_network_and_a_second_starts_
     monkeypatch.setattr(socket.socket, "connect", refuse)
     first = desk.run()
     assert first.code == 0, first.err
-    assert "22 jobs: 0 there already, 22 to do" in first.out
-    assert "22 jobs done, 0 were there, 0 failed, 0 blocked" in first.out
+    assert "24 jobs: 0 there already, 24 to do" in first.out
+    assert "24 jobs done, 0 were there, 0 failed, 0 blocked" in first.out
     made = desk.artifacts()
-    assert sorted(name.split("/")[0] for name in made) == ["baseline"] * 6 + ["evaluate"] * 8 + ["train"] * 8
+    assert Counter(name.split("/")[0] for name in made) == {"baseline": 6, "evaluate": 8, "examples": 2, "train": 8}
     assert not list(desk.store.glob("work/[!.]*"))
 
     second = desk.run()
     assert second.code == 0
-    assert "22 jobs: 22 there already, 0 to do" in second.out
+    assert "24 jobs: 24 there already, 0 to do" in second.out
     assert desk.artifacts() == made
     table = [line for line in first.out.splitlines() if "accuracy" in line or "squad" in line]
     assert [line for line in second.out.splitlines() if "accuracy" in line or "squad" in line] == table
@@ -73,7 +74,7 @@ def test_a_changed_setting_reruns_exactly_the_jobs_below_it(finished):
     before = finished.artifacts()
     said = finished.run("--set", "methods.lora.rank=2")
     assert said.code == 0
-    assert "8 jobs done, 14 were there" in said.out
+    assert "8 jobs done, 16 were there" in said.out
     new = finished.artifacts().keys() - before.keys()
     cells = {f"{task}-lora-seed{seed}" for task in ("same", "where") for seed in (1, 2)}
     assert finished.labels_of(new) == cells | {f"{cell}-evaluate" for cell in cells}
@@ -92,7 +93,7 @@ def test_a_changed_data_file_reruns_exactly_the_jobs_that_read_it(finished, spli
     assert finished.run().code == 0
     cells = {f"same-{method}-seed{seed}" for method in ("full", "lora") for seed in (1, 2)}
     new = finished.artifacts().keys() - before.keys()
-    expected = baselines | {f"{cell}-evaluate" for cell in cells} | (cells if trains else set())
+    expected = baselines | {"same-examples"} | {f"{cell}-evaluate" for cell in cells} | (cells if trains else set())
     assert finished.labels_of(new) == expected
     # ... and this process has read the new rows, not those it read before.
     fact, label = ("data_fingerprint", "same-full-seed1") if trains else ("data_fingerprint", "same-random")
@@ -129,7 +130,7 @@ def test_a_failed_job_leaves_its_reason_the_others_go_on_and_a_mended_run_comple
     assert said.code == 1
     assert "same-lora-seed2  FAILED after" in said.out
     assert "same-lora-seed2-evaluate  not run: it needs same-lora-seed2, which failed" in said.out
-    assert "10 jobs done, 0 were there, 1 failed, 1 blocked" in said.out
+    assert "11 jobs done, 0 were there, 1 failed, 1 blocked" in said.out
     told = desk.status()
     assert told.code == 1
     assert "failed: same-lora-seed2 (train/" in told.out
@@ -144,7 +145,7 @@ def test_a_failed_job_leaves_its_reason_the_others_go_on_and_a_mended_run_comple
 
     mended = desk.run()
     assert mended.code == 0
-    assert "2 jobs done, 10 were there, 0 failed" in mended.out
+    assert "2 jobs done, 11 were there, 0 failed" in mended.out
     told = desk.status()
     assert told.code == 0
     assert "failed:" not in told.out
@@ -169,9 +170,9 @@ def test_ctrl_c_in_training_stops_within_seconds_and_a_resume_gives_the_same_res
     crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert took < 5.0 * crowd  # five seconds, where the machine is ours
     assert process.returncode == 130, complaints
-    assert "0 jobs done, 0 were there, 0 failed, 0 blocked, 2 left; run the same command to go on" in said
+    assert "1 jobs done, 0 were there, 0 failed, 0 blocked, 2 left; run the same command to go on" in said
     assert "Traceback" not in complaints
-    assert desk.artifacts() == {}
+    assert [name.split("/")[0] for name in desk.artifacts()] == ["examples"]
 
     changed["compute"]["checkpoint_every_s"] = 60
     desk.write(changed)  # how often the state is saved is no part of the job
@@ -190,7 +191,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(desk):
     there = sorted(desk.folder.rglob("*"))
     said = desk.run("--dry-run")
     assert said.code == 0
-    assert "small: 1 base model(s) x 2 tasks x 2 methods x 2 seeds = 8 runs; 22 jobs" in said.out
+    assert "small: 1 base model(s) x 2 tasks x 2 methods x 2 seeds = 8 runs; 24 jobs" in said.out
     assert "same-lora-seed2-evaluate" in said.out
     assert sorted(desk.folder.rglob("*")) == there
 
@@ -225,7 +226,7 @@ def test_a_sweep_chooses_by_the_selection_score_and_the_runs_use_the_winner(desk
 
 
 def test_every_baseline_says_what_it_is(desk, study):
-    desk.write(study | {"methods": {"full": {}}, "seeds": [1], "representations": {"num_examples": 5}})
+    desk.write(study | {"methods": {"full": {}}, "seeds": [1], "drift": {"num_examples": 5, "controls": []}})
     assert desk.run().code == 0
     baselines = [row for row in desk.rows() if row["kind"] == "baseline"]
     found = {(row["task"], row["method"], row["metric"], row["seed"]): row for row in baselines}

@@ -121,10 +121,10 @@ def test_a_torn_failure_says_what_to_do(made):
 
 def test_a_torn_plan_says_what_to_do(made):
     store, _job, _folder = made
-    store.save_study("demo", "", {})
+    store.studies.save("demo", "", {}, {})
     (store.path / "studies" / "demo" / "plan.json").write_text("{")
     with pytest.raises(StoreError, match="is torn: run the study again"):
-        store.saved_plan("demo")
+        store.studies.plan("demo")
 
 
 def test_a_store_that_is_a_file_is_refused_and_left_as_it_is(tmp_path, counts):
@@ -169,7 +169,7 @@ def test_a_disk_without_room_for_anything_is_told_in_words(small_disk, counts):
     with pytest.raises(StoreError, match=r"the disk is full \(0\.0 MiB free\)\. Free some space"):
         run_plan([fake_job("a")], store, inline(store, counts))
     with pytest.raises(StoreError, match="the disk is full"):
-        store.save_study("demo", "name: demo\n", {})
+        store.studies.save("demo", "name: demo\n", {}, {})
     assert ran(counts) == []
 
 

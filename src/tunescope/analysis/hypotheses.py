@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunescope.analysis.collect import state_of_run
+from tunescope.analysis.arms import arm_of_runs, twins, why_missing
 from tunescope.analysis.drift import drift_of
-from tunescope.inference.example_scores import example_components, score_of
-from tunescope.stats.arm import Arm
+from tunescope.inference.example_scores import score_of
 from tunescope.stats.claim import Claim
 from tunescope.stats.compare import Comparison, compare, compare_scores, not_comparable
 from tunescope.stats.verdict import Verdict, verdicts
@@ -24,8 +23,6 @@ from tunescope.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PREDICTIONS_NAME = "predictions.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +40,16 @@ class Compared:
     verdict: Verdict
     caveat: str = ""
     """What besides the methods may make the difference: unequal tuning budgets that the study allows."""
+
+    @property
+    def a_mean(self) -> float | None:
+        """Mean over seeds of A's scores; None where it is not estimable."""
+        return float(np.mean(self.comparison.a_scores)) if self.comparison.a_scores else None
+
+    @property
+    def b_mean(self) -> float | None:
+        """Mean over seeds of B's scores; None where it is not estimable."""
+        return float(np.mean(self.comparison.b_scores)) if self.comparison.b_scores else None
 
 
 def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Compared]:
@@ -99,8 +106,8 @@ def _row(one: Compared) -> dict[str, Any]:
         "a": one.a,
         "b": one.b,
         "is_declared": one.is_declared,
-        "a_mean": float(np.mean(comparison.a_scores)) if comparison.a_scores else None,
-        "b_mean": float(np.mean(comparison.b_scores)) if comparison.b_scores else None,
+        "a_mean": one.a_mean,
+        "b_mean": one.b_mean,
         "difference": difference.value,
         "ci_low": difference.ci_low,
         "ci_high": difference.ci_high,
@@ -180,15 +187,15 @@ def _comparison(
         method: [run for run in plan.runs if (run.base_model, run.task.name, run.method) == (model, task.name, method)]
         for method in hypothesis.methods
     }
-    missing = [_missing(run, store) for method in hypothesis.methods for run in runs[method]]
+    missing = [why_missing(run, store) for method in hypothesis.methods for run in runs[method]]
     reasons = [reason for reason in missing if reason]
     if reasons:
         told = f"{len(reasons)} of {len(missing)} runs are not there, the first: {reasons[0]}"
         return not_comparable(told, claim=claim, paired_by_seed=paired)
     first, second = (runs[method] for method in hypothesis.methods)
-    twins = "" if measure in RUN_MEASURES and measure != DRIFT else _twins(first, store) or _twins(second, store)
-    if twins:
-        return not_comparable(twins, claim=claim, paired_by_seed=paired)
+    alike = "" if measure in RUN_MEASURES and measure != DRIFT else twins(first, store) or twins(second, store)
+    if alike:
+        return not_comparable(alike, claim=claim, paired_by_seed=paired)
     if measure == DRIFT:
         drifts = [[drift_of(run, plan, store) for run in arm] for arm in (first, second)]
         reasons = [reason for arm in drifts for value, reason in arm if value is None]
@@ -205,7 +212,7 @@ def _comparison(
         return compare_scores(known[0], known[1], paired=paired, higher_is_better=False, claim=claim)
     score = score_of(task, measure)
     try:
-        arms = [_arm(arm, store, task, measure) for arm in (first, second)]
+        arms = [arm_of_runs(arm, store, task, measure) for arm in (first, second)]
     except ValueError as error:
         return not_comparable(str(error), claim=claim, paired_by_seed=paired, higher_is_better=score.higher_is_better)
     return compare(arms[0], arms[1], score, paired_by_seed=paired, claim=claim)
@@ -223,54 +230,9 @@ def _claim(hypothesis: Hypothesis) -> Claim | None:
     return None
 
 
-def _missing(run: RunCell, store: Store) -> str:
-    """Why a run has no scores; empty where it has."""
-    state, reason = state_of_run(run, store)
-    return "" if state == "done" else f"{run.method} seed {run.seed}: {reason}"
-
-
-def _twins(runs: Sequence[RunCell], store: Store) -> str:
-    """Why runs of one method are no sample of seeds; empty where every seed ended with weights of its own."""
-    weights = [store.record(run.train.kind, run.train.id).facts.get("weights_sha256") for run in runs]
-    alike = [run for run, own in zip(runs, weights, strict=True) if own is not None and weights.count(own) > 1]
-    if not alike:
-        return ""
-    seeds = ", ".join(str(run.seed) for run in alike)
-    return (
-        f"seeds {seeds} of {runs[0].method} ended with identical weights: the seed had no effect, and they are one run"
-    )
-
-
 def _run_measure(run: RunCell, store: Store, measure: str) -> float | None:
     record = store.record(run.train.kind, run.train.id)
     if measure == "peak_memory_gib":
         return record.peak_memory_gib
     facts: dict[str, Any] = dict(record.facts)
     return float(facts[measure])
-
-
-def _arm(runs: Sequence[RunCell], store: Store, task: TaskSpec, metric: str) -> Arm:
-    """A method's components by seed and example, from the predictions kept with each evaluation.
-
-    Raises:
-        ValueError: If seeds were scored on different examples.
-    """
-    import pyarrow.parquet as pq
-
-    ids: tuple[str, ...] | None = None
-    layers = []
-    for run in runs:
-        folder = store.read_from(run.evaluate.kind, run.evaluate.id, PREDICTIONS_NAME)
-        table = pq.read_table(folder / PREDICTIONS_NAME)
-        own = tuple(str(value) for value in table["id"].to_pylist())
-        targets, predictions = table["target"].to_pylist(), table["prediction"].to_pylist()
-        if task.kind == "classification":
-            label_ids = {label: number for number, label in enumerate(task.labels)}
-            targets = [label_ids[label] for label in targets]
-            predictions = [label_ids[label] for label in predictions]
-        ids = own if ids is None else ids
-        if own != ids:
-            raise ValueError(f"seed {run.seed} of {run.method} was scored on other examples than seed {runs[0].seed}")
-        layers.append(example_components(task, metric, targets, predictions))
-    assert ids is not None
-    return Arm(seeds=tuple(run.seed for run in runs), example_ids=ids, components=np.stack(layers))

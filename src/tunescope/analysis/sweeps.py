@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tunescope.analysis.collect import state_of
 from tunescope.analysis.trials import selected_of
 from tunescope.search.space import as_text
 from tunescope.search.trial import Trial
@@ -45,10 +46,8 @@ def _summary(plan: Plan, sweep: Sweep, store: Store) -> SweepSummary:
     place = (sweep.base_model, sweep.task, sweep.method)
     selected = selected_of(sweep, store)
     if selected is None:
-        failure = store.failure(sweep.select.kind, sweep.select.id)
-        told = (
-            f"not chosen yet, {sweep.num_trials} trials planned" if failure is None else f"no choice: {failure.reason}"
-        )
+        state, reason = state_of(sweep.select, store)
+        told = f"no choice: {reason}" if state == "failed" else f"not chosen yet, {sweep.num_trials} trials planned"
         return SweepSummary(
             place=place, title=title, chosen=told, against_default="", budget=(), budget_curve="", warnings=()
         )

@@ -56,8 +56,8 @@ def collect_trials(plan: Plan, store: Store) -> list[TrialRow]:
 
 
 def selected_of(sweep: Sweep, store: Store) -> dict[str, Any] | None:
-    """What a sweep's choice says; None where it has not been made."""
-    if store.artifact(sweep.select.kind, sweep.select.id) is None:
+    """What a sweep's choice says; None where it has not been made, or is damaged."""
+    if state_of(sweep.select, store)[0] != "done":
         return None
     folder = store.read_from(sweep.select.kind, sweep.select.id, "selected.json")
     content: dict[str, Any] = json.loads((folder / "selected.json").read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def _rows(plan: Plan, sweep: Sweep, store: Store) -> Iterator[TrialRow]:
     for number, jobs in enumerate(sweep.trials):
         trial = told.get(number) or _so_far(number, jobs, store)
         facts: list[dict[str, Any]] = [
-            dict(store.record(job.kind, job.id).facts) for job in jobs if store.artifact(job.kind, job.id) is not None
+            dict(store.record(job.kind, job.id).facts) for job in jobs if state_of(job, store)[0] == "done"
         ]
         settings = facts[0].get("settings_in_force", {}).get("method", {}) if facts else {}
         yield TrialRow(
@@ -117,7 +117,7 @@ def _so_far(number: int, jobs: tuple[Job, ...], store: Store) -> Trial | None:
     """A trial of an unfinished sweep; None where one of its trainings has not ended."""
     trainings: list[TrialTraining | None] = []
     for job in jobs:
-        if store.artifact(job.kind, job.id) is not None:
+        if state_of(job, store)[0] == "done":
             folder = store.read_from(job.kind, job.id, "trial.json")
             text = (folder / "trial.json").read_text(encoding="utf-8")
             trainings.append(TrialTraining.model_validate_json(text))
@@ -131,10 +131,9 @@ def _so_far(number: int, jobs: tuple[Job, ...], store: Store) -> Trial | None:
 def _proposed(number: int, job: Job, store: Store) -> dict[str, Any]:
     """What a trial was to set; empty where its wave is gone or not there yet."""
     wave = job.inputs["proposals"]
-    folder = store.artifact(wave.kind, wave.id)
-    if folder is None:
+    if state_of(wave, store)[0] != "done":
         return {}
-    told = read_wave(folder)
+    told = read_wave(store.read_from(wave.kind, wave.id))
     return told.values[number - told.first]
 
 
@@ -147,6 +146,6 @@ def _reason(trial: Trial | None, jobs: tuple[Job, ...], store: Store) -> str:
 
 
 def _failed(job: Job, store: Store) -> str:
-    """Why a job failed; empty where it did not."""
-    failure = store.failure(job.kind, job.id)
-    return "" if failure is None else failure.reason
+    """Why a job failed, or what is wrong with what it left; empty where nothing is."""
+    state, reason = state_of(job, store)
+    return reason if state == "failed" else ""

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stop_on_signals():
             return command(arguments)
     except TunescopeError as error:
-        from tunescope.report.inert import inert
+        from tunescope.report.terminal.inert import inert
 
         print(inert(f"tunescope: {error}").replace("\n", "\ntunescope: "), file=sys.stderr)
         return 2

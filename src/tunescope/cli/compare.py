@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tunescope.cli.output import put_out
 from tunescope.errors import TunescopeError
@@ -10,11 +11,11 @@ from tunescope.errors import TunescopeError
 
 def compare(arguments: argparse.Namespace) -> int:
     """Shows or writes which differences are real."""
-    if arguments.source.suffix in (".yaml", ".yml"):
+    if arguments.source.suffix in (".yaml", ".yml") or _is_stored(arguments.source):
         return _compare_study(arguments)
     from tunescope.analysis.tables.compare_file import compare_scores_file, pairs_as_table
-    from tunescope.report.rankings import compare_summary
-    from tunescope.report.tidy import encoded, output_format
+    from tunescope.report.export.tidy import encoded, output_format
+    from tunescope.report.terminal.rankings import compare_summary
 
     form = output_format(arguments.format, arguments.output)
     found = compare_scores_file(
@@ -28,6 +29,11 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _is_stored(source: Path) -> bool:
+    """Whether a folder is a store, or one study of a store."""
+    return (source / "store.json").is_file() or (source / "study.yaml").is_file()
+
+
 def _directions(arguments: argparse.Namespace) -> dict[str, bool]:
     both = sorted(set(arguments.lower_is_better) & set(arguments.higher_is_better))
     if both:
@@ -38,9 +44,9 @@ def _directions(arguments: argparse.Namespace) -> dict[str, bool]:
 def _compare_study(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.hypotheses import comparisons_as_table
-    from tunescope.report.hypotheses import hypothesis_summary
+    from tunescope.report.export.tidy import encoded, output_format
     from tunescope.report.notes import study_notes
-    from tunescope.report.tidy import encoded, output_format
+    from tunescope.report.terminal.hypotheses import hypothesis_summary
 
     form = output_format(arguments.format, arguments.output)
     for option in ("measure", "reference", "lower_is_better", "higher_is_better"):

@@ -15,10 +15,10 @@ def drift(arguments: argparse.Namespace) -> int:
     """Shows the layers and modules of two models side by side, and writes every number where asked."""
     from tunescope import api
     from tunescope.drift.row import rows_as_table
+    from tunescope.report.export.tidy import encoded, output_format
     from tunescope.report.figures.layers import draw_layers
     from tunescope.report.figures.style import check_format
-    from tunescope.report.tidy import encoded, output_format
-    from tunescope.report.two_models import two_models_summary
+    from tunescope.report.terminal.two_models import two_models_summary
 
     form = output_format(None, arguments.output)
     if arguments.figure is not None:

@@ -34,7 +34,7 @@ def put_out(content: bytes | RenderableType, file: Path | None) -> None:
         if isinstance(content, bytes):
             file.write_bytes(content)
         else:
-            from tunescope.report.results import render
+            from tunescope.report.terminal.results import render
 
             file.write_text(render(content, width=_PIPE_WIDTH), encoding="utf-8")
     except OSError as error:

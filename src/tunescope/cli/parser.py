@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tunescope.cli import compare, drift, start, study
+from tunescope.cli import compare, drift, report, start, study
 
 _DEFAULT_STORE = Path("tunescope-store")
 
@@ -42,6 +42,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     of_study = argparse.ArgumentParser(add_help=False, parents=[options])
     of_study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
+    of_stored = argparse.ArgumentParser(add_help=False, parents=[options])
+    of_stored.add_argument(
+        "study", type=Path, metavar="STUDY", help="the study's YAML file; or its store alone, or STORE/studies/NAME"
+    )
     placed = argparse.ArgumentParser(add_help=False)
     placed.add_argument(
         "--workers", type=_workers, default=1, metavar="N", help="how many workers to place the jobs on (default: 1)"
@@ -75,8 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
         placed,
     )
     plan.add_argument("--jobs", action="store_true", help="list every job, however many")
-    _add(commands, "status", study.status, "done, failed and left; every failure with its reason", of_study)
-    results = _add(commands, "results", study.results, "the result table; tidy rows with --format", of_study)
+    _add(commands, "status", study.status, "done, failed and left; every failure with its reason", of_stored)
+    results = _add(commands, "results", study.results, "the result table; tidy rows with --format", of_stored)
     results.add_argument(
         "--format",
         choices=("table", "csv", "json", "parquet"),
@@ -86,6 +90,9 @@ def make_parser() -> argparse.ArgumentParser:
     instead.add_argument("--trials", action="store_true", help="the sweeps' trials instead of the runs")
     instead.add_argument(
         "--drift", action="store_true", help="drift instead of scores; rows are every layer and measure"
+    )
+    instead.add_argument(
+        "--probes", action="store_true", help="what runs still say of the study's other tasks, instead of scores"
     )
     instead.add_argument("--retention", action="store_true", help="what runs forgot of plain text instead of scores")
     results.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
@@ -100,7 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
         "source",
         type=Path,
         metavar="SOURCE",
-        help="a study's YAML file; a CSV, JSON-lines or Parquet file of scores; a folder of PEFT's method-comparison results",
+        help="a study's YAML file or its store; a CSV, JSON-lines or Parquet file of scores; a folder of PEFT's method-comparison results",
     )
     comparing.add_argument("--measure", metavar="NAME", help="tables of scores: this score alone")
     comparing.add_argument(
@@ -125,6 +132,25 @@ def make_parser() -> argparse.ArgumentParser:
         "--format", choices=("table", "csv", "json", "parquet"), help="default: as --output ends, else table"
     )
     comparing.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    reporting = _add(
+        commands,
+        "report",
+        report.report,
+        "a page with every figure, table and verdict, from the store alone; of two studies, what changed",
+        of_stored,
+    )
+    reporting.add_argument(
+        "other", type=Path, nargs="?", metavar="OTHER", help="another study or store: what changed from STUDY to it"
+    )
+    reporting.add_argument(
+        "--output", type=Path, metavar="DIR", help="the report's folder (default: report/NAME in the store)"
+    )
+    reporting.add_argument(
+        "--figures",
+        default="svg",
+        metavar="FORMATS",
+        help="formats of the figure files, with commas: svg, pdf, png (default: %(default)s)",
+    )
     drifting = _add(
         commands,
         "drift",

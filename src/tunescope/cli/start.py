@@ -12,7 +12,7 @@ from tunescope.errors import TunescopeError
 
 def list_known(arguments: argparse.Namespace) -> int:
     """Shows what a study may name."""
-    from tunescope.report.catalogue import catalogue_summary
+    from tunescope.report.terminal.catalogue import catalogue_summary
 
     console().print(catalogue_summary(arguments.what))
     return 0

@@ -12,12 +12,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return plan(arguments)
     from tunescope import api
-    from tunescope.report.drift import drift_summary
-    from tunescope.report.hypotheses import hypothesis_summary
-    from tunescope.report.progress import RunProgress
-    from tunescope.report.results import result_summary
-    from tunescope.report.retention import retention_summary
-    from tunescope.report.trials import sweep_lines
+    from tunescope.report.terminal.inert import inert
+    from tunescope.report.terminal.progress import RunProgress
+    from tunescope.report.terminal.results import result_summary
 
     terminal = console()
     with RunProgress(terminal) as progress:
@@ -29,13 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
             on_event=progress.on_event,
         )
     terminal.print(result_summary(ran.rows, ran.plan.study), soft_wrap=False)
-    for line in sweep_lines(ran.sweeps):
-        terminal.print(line)
-    if ran.drift:
-        terminal.print(drift_summary(ran.drift))
-    if ran.retention:
-        terminal.print(retention_summary(ran.retention))
-    terminal.print(hypothesis_summary(ran.comparisons.comparisons, ran.comparisons.opinions))
     summary = ran.summary
     told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
     if summary.tolerated:
@@ -43,13 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
     if summary.interrupted:
         told += f", {len(summary.left)} left; run the same command to go on"
     terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
-    return summary.exit_code
+    reported = f"not written: {ran.report_problem}" if ran.report is None else str(ran.report)
+    terminal.print(inert(f"Report: {reported}"), highlight=False, markup=False, soft_wrap=True)
+    return ran.exit_code
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Shows what is wrong before hours are spent; 1 if anything is."""
     from tunescope.preflight.check import check_study
-    from tunescope.report.check import check_summary
+    from tunescope.report.terminal.check import check_summary
 
     report = check_study(
         arguments.study,
@@ -69,7 +61,7 @@ def check(arguments: argparse.Namespace) -> int:
 def plan(arguments: argparse.Namespace) -> int:
     """Shows the jobs, what they cost, and what the study could find."""
     from tunescope import api
-    from tunescope.report.plan import plan_summary
+    from tunescope.report.terminal.plan import plan_summary
     from tunescope.study.known import expected_device
 
     planned, placement = api.plan_study(
@@ -85,7 +77,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Shows what is done, failed and left; 1 if anything failed."""
     from tunescope import api
-    from tunescope.report.status import status_summary
+    from tunescope.report.terminal.status import status_summary
 
     found = api.study_status(arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes)
     told = [one for one in found.jobs if one.state != "missing" or one.is_wanted]
@@ -102,14 +94,15 @@ def results(arguments: argparse.Namespace) -> int:
     from tunescope import api
     from tunescope.analysis.collect import as_table
     from tunescope.analysis.drift import LayerDrift
+    from tunescope.analysis.probes import Probed
     from tunescope.analysis.retention import Retained
     from tunescope.analysis.trials import TrialRow
-    from tunescope.report.drift import drift_summary
-    from tunescope.report.results import result_summary
-    from tunescope.report.retention import retention_summary
-    from tunescope.report.tidy import encoded, output_format
-    from tunescope.report.trials import trial_summary
-    from tunescope.study.load import load_study
+    from tunescope.report.export.tidy import encoded, output_format
+    from tunescope.report.terminal.drift import drift_summary
+    from tunescope.report.terminal.probes import probe_summary
+    from tunescope.report.terminal.results import result_summary
+    from tunescope.report.terminal.retention import retention_summary
+    from tunescope.report.terminal.trials import trial_summary
 
     form = output_format(arguments.format, arguments.output)
     where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
@@ -119,12 +112,15 @@ def results(arguments: argparse.Namespace) -> int:
     elif arguments.retention:
         kept = api.study_retention(arguments.study, **where)
         shown = retention_summary(kept) if form == "table" else encoded(as_table(kept, Retained), form)
+    elif arguments.probes:
+        probed, study = api.study_probes(arguments.study, **where), api.open_study(arguments.study, **where).plan.study
+        shown = probe_summary(probed, study) if form == "table" else encoded(as_table(probed, Probed), form)
     elif arguments.trials:
         trials, sweeps = api.study_trials(arguments.study, **where)
         shown = trial_summary(trials, sweeps) if form == "table" else encoded(as_table(trials, TrialRow), form)
     else:
         rows = api.study_results(arguments.study, **where)
-        study = load_study(arguments.study, arguments.changes)
+        study = api.open_study(arguments.study, **where).plan.study
         shown = result_summary(rows, study) if form == "table" else encoded(as_table(rows), form)
     put_out(shown, arguments.output)
     return 0

@@ -24,6 +24,7 @@ from functools import partial
 from tunescope.cost.activations import Precision, evaluation_activation_bytes, training_activation_bytes
 from tunescope.cost.architecture import Architecture
 from tunescope.cost.devices import DeviceProfile
+from tunescope.cost.kept_states import BYTES_PER_TENSOR, kept_states_gib, num_states
 from tunescope.cost.trainable import Trains
 
 _GIB = 2.0**30
@@ -45,6 +46,9 @@ _OPERATIONS_PER_LAYER = 40
 _LONGEST_OVER_MEAN = 2.0
 """Longest over mean length of a step's rows: 1.5 (MRPC) to 2.8 (SST-2) with 32 rows a step, 1.7 in SQuAD v2."""
 _PREDICTION_BYTES = 150
+_BYTES_PER_ID = 8
+_DRIFT_BYTES = 200_000
+"""Tables of a job of drift: 20 KB for a model of few blocks, more for more layer pairs."""
 _LOG_BYTES = 250
 
 
@@ -221,25 +225,33 @@ def predict_representation(
     *,
     rows: Rows,
     num_poolings: int,
+    num_kept: int,
     evaluation_batch_tokens: int,
 ) -> Prediction:
-    """Pooled hidden states of every layer on some rows, kept in fp32.
+    """What comparisons need of a base model's hidden states on some rows, and the states themselves where they are kept.
 
     Args:
         architecture: The base model.
         device: Where.
         rows: Rows to represent.
-        num_poolings: Ways to pool, each kept.
+        num_poolings: Ways to pool.
+        num_kept: Of these, how many are kept.
         evaluation_batch_tokens: Tokens, padding included, computed at once.
     """
     plain = predict_evaluation(architecture, device, rows=rows, evaluation_batch_tokens=evaluation_batch_tokens)
+    states = num_states(architecture)
     at_once = _tokens_at_once(rows.num * rows.windows, rows.longest, evaluation_batch_tokens)
-    all_layers = 4.0 * at_once * architecture.hidden * (architecture.layers + 1)
-    kept = 4.0 * rows.num * architecture.hidden * (architecture.layers + 1) * num_poolings
+    one_batch = 4.0 * at_once * architecture.hidden * states
+    # Held, float32: examples up to the limit. Summed: moments in float64, whatever the number of examples.
+    are_held = rows.num <= _held_limit(architecture)
+    held = (4.0 * rows.num if are_held else 8.0 * architecture.hidden) * architecture.hidden * states * num_poolings
+    products = 4.0 * rows.num * min(rows.num, architecture.hidden) * architecture.hidden * states * num_poolings
+    terms = (16.0 * rows.num if are_held else 32.0) + BYTES_PER_TENSOR
     return Prediction(
-        seconds=plain.seconds,
-        memory_gib=plain.memory_gib + (all_layers + (0.0 if device.is_gpu else kept)) / _GIB,
-        disk_gib=kept / _GIB,
+        seconds=plain.seconds + products / (_COMPARE_GFLOPS * 1e9),
+        memory_gib=plain.memory_gib + (one_batch + (0.0 if device.is_gpu else held)) / _GIB,
+        disk_gib=(terms * states * num_poolings + _BYTES_PER_ID * rows.num) / _GIB
+        + kept_states_gib(architecture, num_examples=rows.num, num_poolings=num_kept),
         assumptions=plain.assumptions,
     )
 
@@ -251,6 +263,8 @@ def predict_drift(
     rows: Rows,
     num_models: int,
     num_poolings: int,
+    num_kept: int,
+    is_base_kept: bool,
     evaluation_batch_tokens: int,
 ) -> Prediction:
     """Hidden states of several models side by side on some rows, compared layer by layer.
@@ -261,21 +275,28 @@ def predict_drift(
         rows: Rows to read.
         num_models: Models in memory at once.
         num_poolings: Ways to pool, each compared.
+        num_kept: Of these, how many of the tuned model's are kept.
+        is_base_kept: Whether the base model's states are there already, so that it is not read again.
         evaluation_batch_tokens: Tokens, padding included, computed at once.
     """
     plain = predict_evaluation(architecture, device, rows=rows, evaluation_batch_tokens=evaluation_batch_tokens)
-    states = architecture.layers + 2
+    states = num_states(architecture)
     at_once = _tokens_at_once(rows.num * rows.windows, rows.longest, evaluation_batch_tokens)
     one_model = 4.0 * at_once * architecture.hidden * states
-    held = 4.0 * min(rows.num, max(architecture.hidden, 2048)) * architecture.hidden * states * num_poolings
+    held = 4.0 * min(rows.num, _held_limit(architecture)) * architecture.hidden * states * num_poolings
     more_weights = 4.0 * architecture.backbone_parameters * (num_models - 1)
     products = 8.0 * rows.num * min(rows.num, architecture.hidden) * architecture.hidden * states * num_poolings
     return Prediction(
-        seconds=num_models * plain.seconds + (num_models - 1) * products / (_COMPARE_GFLOPS * 1e9),
+        seconds=(num_models - is_base_kept) * plain.seconds + (num_models - 1) * products / (_COMPARE_GFLOPS * 1e9),
         memory_gib=plain.memory_gib + (more_weights + one_model + (0.0 if device.is_gpu else num_models * held)) / _GIB,
-        disk_gib=1e-3,
+        disk_gib=_DRIFT_BYTES / _GIB + kept_states_gib(architecture, num_examples=rows.num, num_poolings=num_kept),
         assumptions=(*plain.assumptions, f"comparing reaches {_COMPARE_GFLOPS:g} GFLOP/s in float64"),
     )
+
+
+def _held_limit(architecture: Architecture) -> int:
+    """As `drift.compare_states.held_limit`, which is not for planning to import."""
+    return max(architecture.hidden, 2048)
 
 
 def predict_retention(

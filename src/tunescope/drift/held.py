@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tunescope.drift.pair import Pair
 from tunescope.drift.row import LAYER_PAIRS, NOT_POSITIVE, DriftRow, layer_row
 from tunescope.drift.spread import Spread, constant_note
 from tunescope.representations.side_by_side import StateBatch
+from tunescope.similarity.base_terms import BaseTerms
 from tunescope.similarity.cka import cka_matrix
 from tunescope.similarity.jackknife import Jackknife, PairCka, interval
 from tunescope.similarity.measures import MEASURES
@@ -48,15 +49,30 @@ class HeldStates:
         return self._states[(model, state, pooling)]
 
 
-def rows_of_held(held: HeldStates, pair: Pair, measures: Sequence[str], *, layer_pairs: bool) -> Iterator[DriftRow]:
-    """Every measure of every layer; of models whose depths differ the layer pairs alone."""
+def rows_of_held(
+    held: HeldStates,
+    pair: Pair,
+    measures: Sequence[str],
+    *,
+    layer_pairs: bool,
+    base: Callable[[str, str], BaseTerms | None] = lambda state, pooling: None,
+) -> Iterator[DriftRow]:
+    """Every measure of every layer; of models whose depths differ the layer pairs alone.
+
+    Args:
+        held: The states of all models.
+        pair: Which two are compared.
+        measures: Names in `MEASURES`.
+        layer_pairs: Whether every layer is compared with every other one too.
+        base: State and pooling -> what is known of the pair's base; None where nothing is.
+    """
     names = held.names(pair.base)
     same_depth = names == held.names(pair.other)
     for pooling in held.poolings():
         for state in names if same_depth else ():
             X, Y = held.of(pair.base, state, pooling), held.of(pair.other, state, pooling)
             constant = constant_note(Spread.of(X), Spread.of(Y))
-            cka = PairCka(X, Y)
+            cka = PairCka(X, Y, base(state, pooling))
             for measure in measures:
                 yield _measured(X, Y, cka, pair.compared, state, pooling, measure, constant)
         if layer_pairs:

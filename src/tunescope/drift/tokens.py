@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,15 +13,15 @@ from tunescope.drift.row import NOT_POSITIVE, DriftRow, layer_row
 from tunescope.drift.spread import Spread, constant_note
 from tunescope.representations.side_by_side import StateBatch
 from tunescope.similarity.measures import MEASURES
-from tunescope.similarity.tokens import TokenPairSums
+from tunescope.similarity.tokens import TokenPairSums, TokenTerms
 from tunescope.study.drift import DRIFT_MEASURE
 
 
 @dataclass
 class _Sums:
     pair: TokenPairSums
-    base_from: TokenPairSums
-    """The first pair of this base model: it alone sums the base's self-term."""
+    base_terms: Callable[[], TokenTerms]
+    """Of those that are known, or of the first pair of this base model, which alone sums them."""
     widths: tuple[int, int]
     base: Spread = field(default_factory=Spread)
     other: Spread = field(default_factory=Spread)
@@ -32,10 +32,15 @@ class TokenStates:
 
     Args:
         pairs: Which models are compared; of each pair, the states must be the same.
+        known: State and read -> the terms of the first model, where they are known; None where they are not.
     """
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self._pairs = tuple(pairs)
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        known: Callable[[str, str], TokenTerms | None] = lambda state, read: None,
+    ) -> None:
+        self._pairs, self._known = tuple(pairs), known
         self._sums: dict[tuple[str, str, str], _Sums] = {}
         self._first: dict[tuple[int, str], TokenPairSums] = {}
 
@@ -48,7 +53,7 @@ class TokenStates:
                     continue
                 key = (pair.compared, state, read)
                 if key not in self._sums:
-                    self._sums[key] = self._begun(pair, state, Xs[0].shape[1], Ys[0].shape[1])
+                    self._sums[key] = self._begun(pair, state, read, Xs[0].shape[1], Ys[0].shape[1])
                 sums = self._sums[key]
                 sums.pair.update(Xs, Ys)
                 for spread, sequences in ((sums.base, Xs), (sums.other, Ys)):
@@ -63,9 +68,13 @@ class TokenStates:
                     compared, state, read, measure, num_examples=sums.pair.num_examples, value=value, notes=notes
                 )
 
-    def _begun(self, pair: Pair, state: str, width: int, other_width: int) -> _Sums:
+    def _begun(self, pair: Pair, state: str, read: str, width: int, other_width: int) -> _Sums:
+        known = self._known(state, read) if pair.base == 0 else None
+        if known is not None:
+            return _Sums(TokenPairSums(width, other_width, with_base=False), lambda: known, (width, other_width))
         own = TokenPairSums(width, other_width, with_base=(pair.base, state) not in self._first)
-        return _Sums(own, self._first.setdefault((pair.base, state), own), (width, other_width))
+        first = self._first.setdefault((pair.base, state), own)
+        return _Sums(own, first.base_terms, (width, other_width))
 
 
 def _value(sums: _Sums) -> tuple[float | None, list[str]]:
@@ -73,7 +82,7 @@ def _value(sums: _Sums) -> tuple[float | None, list[str]]:
     if constant:
         return None, [constant]
     try:
-        value = sums.pair.debiased_linear_cka(sums.base_from.base_term())
+        value = sums.pair.debiased_linear_cka(sums.base_terms())
     except ValueError as problem:
         return None, [str(problem)]
     if not math.isfinite(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunescope.errors import StoreError
@@ -14,6 +14,7 @@ from tunescope.execution.outcome import Outcome
 from tunescope.execution.signals import stop_on_signals
 from tunescope.store import Store
 from tunescope.study.job import Job
+from tunescope.study.wanted import unwanted as unwanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,25 +100,6 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     for job in kept:
         visit(job)
     return list(ordered.values())
-
-
-def unwanted(jobs: Sequence[Job], whole: Collection[str]) -> list[Job]:
-    """Jobs that are wanted for others alone, none of which is still to be made.
-
-    Args:
-        jobs: Inputs before what needs them.
-        whole: Ids of the jobs whose artifacts are there.
-    """
-    wanted: set[str] = set()
-    left_out = []
-    for job in reversed(jobs):  # whoever needs a job comes after it
-        if job.id in whole:
-            continue
-        if job.config.is_for_others and job.id not in wanted:
-            left_out.append(job)
-        else:
-            wanted.update(needed.id for needed in job.inputs.values())
-    return left_out
 
 
 class _Run:

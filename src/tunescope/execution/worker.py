@@ -46,8 +46,8 @@ def run_job(job: Job, store: Store, step: Step, context: StepContext) -> Outcome
                 raise
             _LOG.info("done in %.1f s", time.monotonic() - started)
     except Exception as error:  # noqa: BLE001 - whatever a job does, the others go on
-        failure = _failure(error, job, store)
-        return Outcome(job=job, status="failed", duration_s=time.monotonic() - started, error=failure)
+        seconds = time.monotonic() - started
+        return Outcome(job=job, status="failed", duration_s=seconds, error=_failure(error, job, store, seconds))
     return Outcome(job=job, status="done", duration_s=time.monotonic() - started)
 
 
@@ -117,7 +117,7 @@ def _folder(needed: Job, store: Store) -> Path:
     return store.read_from(needed.kind, needed.id)  # damaged weights must not become a score
 
 
-def _failure(error: Exception, job: Job, store: Store) -> Failure:
+def _failure(error: Exception, job: Job, store: Store, seconds: float) -> Failure:
     failure = Failure(
         label=job.label,
         reason=reason_for(error, job, store),
@@ -125,6 +125,7 @@ def _failure(error: Exception, job: Job, store: Store) -> Failure:
         traceback="".join(traceback.format_exception(error)),
         log=store.log_file(job.kind, job.id).relative_to(store.path).as_posix(),
         failed_at=datetime.now(UTC),
+        duration_s=seconds,
     )
     try:
         store.fail(job.kind, job.id, failure)

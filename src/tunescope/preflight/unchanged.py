@@ -14,6 +14,8 @@ from tunescope.study.configs import (
     DriftConfig,
     DriftControlsConfig,
     EvaluateConfig,
+    ExamplesConfig,
+    ProbeConfig,
     RepresentConfig,
     RetentionConfig,
     TrainConfig,
@@ -58,18 +60,27 @@ def _fingerprints(job: Job, source: Source) -> dict[str, tuple[str, Callable[[],
             f"the {config.task.train_split} split of task {config.task.name}",
             lambda: training_data(config.task, source).fingerprint,
         )
-    elif isinstance(config, EvaluateConfig | BaselineConfig | RepresentConfig | DriftConfig | DriftControlsConfig):
+    elif isinstance(
+        config,
+        EvaluateConfig
+        | BaselineConfig
+        | RepresentConfig
+        | DriftConfig
+        | DriftControlsConfig
+        | ProbeConfig
+        | ExamplesConfig,
+    ):
         found["data_fingerprint"] = (
             f"the {config.task.report_split} split of task {config.task.name}",
             lambda: report_data(config.task, source).fingerprint,
         )
-    if isinstance(config, BaselineConfig):
+    if isinstance(config, BaselineConfig | ProbeConfig | ExamplesConfig):
         found["train_fingerprint"] = (
             f"the {config.task.train_split} split of task {config.task.name}",
             lambda: training_data(config.task, source).fingerprint,
         )
-    read = (TrainConfig, RepresentConfig, BaselineConfig, DriftConfig, DriftControlsConfig, RetentionConfig)
-    if isinstance(config, read) and config.base_model is not None:
+    read = TrainConfig | RepresentConfig | BaselineConfig | DriftConfig | DriftControlsConfig
+    if isinstance(config, read | RetentionConfig | ProbeConfig) and config.base_model is not None:
         model = config.base_model
         found["model_fingerprint"] = (
             f"base model {model.name}",

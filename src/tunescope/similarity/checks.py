@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tunescope.similarity.products import float32_holds
+
 _ROUNDING = 1e-13
 """A spread below this share of the mean is the rounding of a constant."""
+_FEW_DIGITS = 1e-5
+"""A spread below this share of the mean is looked at in float64."""
 
 
 def matrix(where: str, name: str, X: np.ndarray, *, dtype: type[np.floating] = np.float64) -> np.ndarray:
@@ -37,9 +41,9 @@ def matrix(where: str, name: str, X: np.ndarray, *, dtype: type[np.floating] = n
 
 def check_finite(where: str, name: str, X: np.ndarray, *, first_row: int = 0) -> None:
     """Raises ValueError if a value of X (n, d) is not finite; rows are counted from `first_row` in the message."""
-    # One sum is cheaper than a mask, and is not finite if a value is not; a sum may also overflow, so the mask decides.
+    # Sums are cheaper than a mask, and one is not finite if a value is not; a sum may also overflow, so the mask decides.
     with np.errstate(all="ignore"):
-        if np.isfinite(X.sum()):
+        if np.isfinite(column_sums(X) if X.dtype in (np.float32, np.float64) else X.sum()).all():
             return
     rows, columns = np.nonzero(~np.isfinite(X))
     if rows.size:
@@ -98,16 +102,43 @@ def check_varies(
         )
 
 
-def centred(where: str, name: str, X: np.ndarray) -> np.ndarray:
-    """X (n, d) float32 or float64 minus its column means, in its dtype; ValueError if X is constant."""
-    mean = X.mean(axis=0, dtype=np.float64)
-    X = X - mean.astype(X.dtype)
-    # A second time: the first mean is rounded at the size of the mean, which may be large beside the spread.
-    X -= X.mean(axis=0)
-    # Squares of small float32 numbers vanish.
-    scatter = float(np.vdot(X, X)) or float(np.square(X, dtype=np.float64).sum())
+def centred(where: str, name: str, X: np.ndarray, *, in_place: bool = False) -> np.ndarray:
+    """X (n, d) float32 or float64 minus its column means, as `recentred` gives it; X may be written over if `in_place`."""
+    mean = column_sums(X) / len(X)
+    X = np.subtract(X, mean, out=X if in_place else None)
+    return recentred(where, name, X, mean)
+
+
+def recentred(where: str, name: str, X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """X (n, d) less what is left of its column means; in float64 where float32 does not hold products of what is left.
+
+    The first mean is rounded at its own size, which may be large beside the spread.
+
+    Args:
+        where: The function that asks.
+        name: What it calls the matrix.
+        X: Is changed.
+        mean: (d,) what was taken off before.
+
+    Raises:
+        ValueError: If X is constant.
+    """
+    X -= column_sums(X) / len(X)
+    mean = mean.astype(np.float64)
+    scatter = float(np.vdot(X, X))
+    if X.dtype != np.float64 and not scatter > len(X) * _FEW_DIGITS**2 * float(mean @ mean):
+        # Little is left, or its squares vanish in float32: the sums are made again where they have digits.
+        exact = X.astype(np.float64)
+        exact -= exact.mean(axis=0)
+        scatter = float(np.vdot(exact, exact))
+        X[...] = exact
     check_varies(where, name, scatter, mean, len(X))
-    return X
+    return X if X.dtype == np.float64 or float32_holds(scatter, len(X)) else X.astype(np.float64)
+
+
+def column_sums(X: np.ndarray) -> np.ndarray:
+    """(d,) sums over the rows of X (n, d) float32 or float64, in its dtype; a product, which is faster than `X.sum(axis=0)`."""
+    return np.asarray(np.ones(len(X), dtype=X.dtype) @ X)
 
 
 def paired_sequences(

@@ -1,4 +1,4 @@
-"""tr(K~L~) of linear kernels without holding an (n, n) matrix: by features or by tiles of the Gram matrices, whichever costs less.
+"""tr(K~L~) of linear kernels without holding an (n, n) matrix: by features or by panels of the Gram matrices, whichever costs less.
 
 Legend: n examples; d features; X, Y centred; K = XX', L = YY', K~ with a diagonal of zeros; q_i = |x_i|^2.
 
@@ -6,25 +6,31 @@ Legend: n examples; d features; X, Y centred; K = XX', L = YY', K~ with a diagon
     gram:     the sum of k_ij l_ij over i /= j       n^2 (d_x + d_y), symmetric too, and some work per entry
 
 The Gram form is the cheaper one for few examples, and for all pairs of many layers up to tens of thousands: a layer's Gram is
-made once, however many layers it is compared with.
+made once, however many layers it is compared with. What products of features are made of, and how exact: `products`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from tunescope.similarity.products import product, sum_of_squares
+
 Form = Literal["gram", "features"]
 
-_COST_PER_ENTRY = 300
-"""What reading, widening and summing one entry of a Gram matrix costs, in operations of a matrix product (measured)."""
-_ROWS_PER_PRODUCT = 4096
-"""So many rows are summed in the products' own dtype; beyond, in float64. CKA of float32 products is right to 1e-7 so."""
-_ROWS_PER_TILE = 1024
-"""Of the Gram matrices of one pair of layers; so many entries of a row are summed in the products' own dtype."""
+_COST_PER_ENTRY = 60
+"""What reading and summing one entry of one pair's Gram matrices costs, in operations of a matrix product (measured)."""
+_COST_PER_ENTRY_OF_MANY = 300
+"""The same where all pairs of many layers are summed: their tiles are widened to float64 and leave the cache."""
+_COST_PER_VALUE = 100
+"""What the exact diagonals of features' products cost for each value of X and Y (measured)."""
+_ROWS_PER_PANEL = 96
+"""Rows of a symmetric matrix made at once: half of it is then made by 1 + 96 / n halves, and a panel stays in the cache."""
+_ROWS_AT_ONCE = 1000
+"""Up to so many NumPy's own symmetric product is faster: what it makes is copied into the other half within the cache."""
 _TILE_BYTES = 96 * 2**20
 """All layers' tiles together stay below this."""
 
@@ -42,10 +48,10 @@ class Traces:
 
 
 def cheaper_form(n: int, d_x: int, d_y: int, *, num_x: int = 1, num_y: int = 1) -> Form:
-    """The form that takes fewer operations for all pairs of `num_x` layers of d_x and `num_y` of d_y features.
+    """The form that takes less time for all pairs of `num_x` layers of d_x and `num_y` of d_y features.
 
     Returns:
-        "gram" or "features"; at d = 2048 they cross near n = 3,600 for one pair, near 40,000 for 23 x 23.
+        "gram" or "features"; at d = 2048 they cross near n = 4,000 for one pair, near 40,000 for 23 x 23.
 
     Example:
         >>> cheaper_form(750, 2048, 2048), cheaper_form(11_873, 2048, 2048)
@@ -56,8 +62,10 @@ def cheaper_form(n: int, d_x: int, d_y: int, *, num_x: int = 1, num_y: int = 1) 
 
 def crossing(d_x: int, d_y: int, *, num_x: int = 1, num_y: int = 1) -> int:
     """The most examples for which Gram matrices are the cheaper form; arguments as in `cheaper_form`."""
-    features = num_x * d_x**2 + num_y * d_y**2 + 2 * num_x * num_y * d_x * d_y
-    gram = num_x * (d_x + _COST_PER_ENTRY) + num_y * (d_y + _COST_PER_ENTRY) + 2 * (num_x * num_y - 1)
+    per_entry = _COST_PER_ENTRY if num_x == num_y == 1 else _COST_PER_ENTRY_OF_MANY
+    features = num_x * d_x * (d_x + _COST_PER_VALUE) + num_y * d_y * (d_y + _COST_PER_VALUE)
+    features += 2 * num_x * num_y * d_x * d_y
+    gram = num_x * (d_x + per_entry) + num_y * (d_y + per_entry) + 2 * (num_x * num_y - 1)
     return features // gram
 
 
@@ -70,7 +78,7 @@ def off_diagonal_traces(
         Xs: Layers, each (n, d_x) float and centred; widths may differ.
         Ys: Layers of the same examples. The same list object as Xs costs half.
         form: See the module.
-        dtype: Of the products; sums are float64.
+        dtype: Of the products; sums are float64. Of float32 products traces are right to about 1e-9 (`products`).
     """
     wide_X = [X.astype(dtype, copy=False) for X in Xs]
     wide_Y = wide_X if Ys is Xs else [Y.astype(dtype, copy=False) for Y in Ys]
@@ -78,9 +86,9 @@ def off_diagonal_traces(
         return _by_features(wide_X, wide_Y)
     if len(Xs) == len(Ys) == 1:
         if Ys is Xs:
-            own = gram_rows(wide_X, ((0, 0),)).sum(axis=1)
+            own = _gram_totals(wide_X, ((0, 0),))
             return Traces(cross=own[None], self_x=own, self_y=own)
-        cross, self_x, self_y = gram_rows([wide_X[0], wide_Y[0]], ((0, 1), (0, 0), (1, 1))).sum(axis=1)
+        cross, self_x, self_y = _gram_totals([wide_X[0], wide_Y[0]], ((0, 1), (0, 0), (1, 1)))
         return Traces(cross=cross[None, None], self_x=self_x[None], self_y=self_y[None])
     return _by_tiles(wide_X, wide_Y)
 
@@ -88,43 +96,21 @@ def off_diagonal_traces(
 def gram_rows(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     """(pairs, n) float64: of each pair of sides, by row i, the sum of k_ij l_ij over j /= i.
 
-    A side's Gram matrix is made once whatever the pairs, and half of it, `_ROWS_PER_TILE` rows and columns at a time.
+    A side's Gram matrix is made once whatever the pairs, and half of it.
 
     Args:
         sides: Each (n, d) of one dtype, that of the products; widths may differ.
         pairs: Places in `sides`.
     """
-    n = len(sides[0])
-    sums = np.zeros((len(pairs), n))
-    for start in range(0, n, _ROWS_PER_TILE):
-        rows = slice(start, start + _ROWS_PER_TILE)
-        for other in range(start, n, _ROWS_PER_TILE):
-            columns = slice(other, other + _ROWS_PER_TILE)
-            tiles = [side[rows] @ side[columns].T for side in sides]
-            if start == other:
-                for tile in tiles:
-                    np.fill_diagonal(tile, 0.0)
-            for of_pair, (i, j) in zip(sums, pairs, strict=True):
-                of_pair[rows] += np.einsum("ij,ij->i", tiles[i], tiles[j])
-                if start != other:
-                    of_pair[columns] += np.einsum("ij,ij->j", tiles[i], tiles[j])
+    sums = np.zeros((len(pairs), len(sides[0])))
+    for start, panels in _gram_panels(sides):
+        below = start + len(panels[0])
+        for of_pair, (i, j) in zip(sums, pairs, strict=True):
+            of_pair[start:below] += np.einsum("ij,ij->i", panels[i], panels[j])
+            # The other half, of which these entries are the mirror image.
+            right_i, right_j = (panels[side][:, len(panels[0]) :] for side in (i, j))
+            of_pair[below:] += np.einsum("ij,ij->j", right_i, right_j)
     return sums
-
-
-def product(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """X'Y (d_x, d_y) in float64 from products in X's dtype."""
-    if X.dtype == np.float64 or len(X) <= _ROWS_PER_PRODUCT:
-        return np.asarray(X.T @ Y, dtype=np.float64)
-    total = np.zeros((X.shape[1], Y.shape[1]))
-    add_product(total, X, Y)
-    return total
-
-
-def add_product(total: np.ndarray, X: np.ndarray, Y: np.ndarray) -> None:
-    """Adds X'Y to `total` (d_x, d_y), float64."""
-    for start in range(0, len(X), _ROWS_PER_PRODUCT):
-        rows = slice(start, start + _ROWS_PER_PRODUCT)
-        total += X[rows].T @ Y[rows]
 
 
 def trace_from_product(P: np.ndarray, q_x: np.ndarray, q_y: np.ndarray) -> float:
@@ -132,14 +118,51 @@ def trace_from_product(P: np.ndarray, q_x: np.ndarray, q_y: np.ndarray) -> float
     return sum_of_squares(P) - float(q_x @ q_y)
 
 
-def sum_of_squares(P: np.ndarray) -> float:
-    """||P||_F^2 of a float64 matrix."""
-    return float(np.vdot(P, P))
-
-
 def square_norms(X: np.ndarray) -> np.ndarray:
     """q (n,) float64: |x_i|^2, a row's squares summed in X's dtype."""
     return np.asarray(np.einsum("nd,nd->n", X, X), dtype=np.float64)
+
+
+def _gram_panels(sides: Sequence[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Rows `start` and on of each side's K~, a panel at a time, from column `start`: the half that a symmetric matrix needs.
+
+    Panels are written over by the next: memory that was used just now costs less than fresh one.
+    """
+    n = len(sides[0])
+    at_once = n <= _ROWS_AT_ONCE
+    room = [np.empty((n if at_once else _ROWS_PER_PANEL) * n, dtype=side.dtype) for side in sides]
+    if at_once:
+        grams = [np.matmul(side, side.T, out=flat.reshape(n, n)) for side, flat in zip(sides, room, strict=True)]
+    for start in range(0, n, _ROWS_PER_PANEL):
+        rows = slice(start, min(n, start + _ROWS_PER_PANEL))
+        if at_once:
+            panels = [gram[rows, start:] for gram in grams]
+        else:
+            shape = rows.stop - start, n - start
+            panels = [flat[: shape[0] * shape[1]].reshape(shape) for flat in room]
+            for panel, side in zip(panels, sides, strict=True):
+                np.matmul(side[rows], side[start:].T, out=panel)
+        for panel in panels:
+            np.fill_diagonal(panel, 0.0)
+        yield start, panels
+
+
+def _gram_totals(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(pairs,) float64: of each pair of sides the sum of k_ij l_ij over i /= j, entries widened before they are multiplied."""
+    totals = np.zeros(len(pairs))
+    room = [np.empty(min(len(side), _ROWS_PER_PANEL) * len(side)) for side in sides]
+    for _, narrow in _gram_panels(sides):
+        panels = narrow
+        if narrow[0].dtype != np.float64:
+            panels = [flat[: panel.size].reshape(panel.shape) for flat, panel in zip(room, narrow, strict=True)]
+            for wide, panel in zip(panels, narrow, strict=True):
+                wide[...] = panel
+        squares = [panel[:, : len(panel)].copy() for panel in panels]
+        # What is right of the square on the diagonal stands for its mirror image too.
+        for of_pair, (i, j) in enumerate(pairs):
+            totals[of_pair] += 2.0 * np.einsum("ij,ij->", panels[i], panels[j])
+            totals[of_pair] -= np.einsum("ij,ij->", squares[i], squares[j])
+    return totals
 
 
 def _by_features(Xs: list[np.ndarray], Ys: list[np.ndarray]) -> Traces:

@@ -29,9 +29,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunescope.similarity import checks
+from tunescope.similarity.base_terms import BaseTerms
 from tunescope.similarity.cka import cka_from_traces
-from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, product, square_norms, trace_from_product
+from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, square_norms, trace_from_product
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
+from tunescope.similarity.products import product
 from tunescope.similarity.tokens import distinct_terms, square_of_mean
 
 _NEAR_ONE = 0.5
@@ -65,6 +67,7 @@ class PairCka:
     Args:
         X: (n, d_x) n examples, d_x features; any float dtype, computed in float64.
         Y: (n, d_y) the same n examples in the same order.
+        base: `base_terms(X)`, where they are known; results raise ValueError where they are of other rows than X.
 
     Example:
         >>> X = np.random.default_rng(0).normal(size=(60, 4))
@@ -73,8 +76,9 @@ class PairCka:
         (1.0, 1.0)
     """
 
-    def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
+    def __init__(self, X: np.ndarray, Y: np.ndarray, base: BaseTerms | None = None) -> None:
         self._sides = X, Y
+        self._base = base
         self._products: tuple[list[np.ndarray], np.ndarray, list[np.ndarray]] | None = None
 
     def linear_cka(self) -> float:
@@ -101,10 +105,29 @@ class PairCka:
     def _made(self, where: str, min_examples: int) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
         """X and Y centred, then `_traces_and_rows` of X with Y, X with X and Y with Y."""
         if self._products is None:
-            sides = _centred_sides(where, *self._sides, min_examples=min_examples)
-            self._products = sides, *_traces_and_rows(sides, ((0, 1), (0, 0), (1, 1)))
+            sides, base = _centred_sides(where, *self._sides, min_examples=min_examples), self._base
+            if base is None:
+                self._products = sides, *_traces_and_rows(sides, ((0, 1), (0, 0), (1, 1)))
+            else:
+                base.require_same(where, square_norms(sides[0]))
+                (cross, self_y), (xy, yy) = _traces_and_rows(sides, ((0, 1), (1, 1)))
+                self._products = sides, np.array([cross, base.trace, self_y]), [xy, base.r, yy]
         checks.check_num_examples(where, len(self._sides[0]), min_examples)
         return self._products
+
+
+def base_terms(X: np.ndarray) -> BaseTerms:
+    """The part of `PairCka` that is X's alone; time of half a CKA.
+
+    Args:
+        X: (n, d) n examples, d features; any float dtype, computed in float64.
+
+    Raises:
+        ValueError: If n < 2, a value is not finite, or X is constant.
+    """
+    (side,) = _centred_sides("base_terms", X, min_examples=2)
+    (trace,), (r,) = _traces_and_rows([side], ((0, 0),))
+    return BaseTerms(q=square_norms(side), trace=float(trace), r=r)
 
 
 def debiased_cka_jackknife(X: np.ndarray, Y: np.ndarray, *, level: float = 0.95) -> Jackknife:
@@ -184,18 +207,22 @@ def interval(
     level: float = 0.95,
     at_most_one: bool = False,
     unit: str = "examples",
+    num_examples: int | None = None,
 ) -> Jackknife:
     """The jackknife interval of any number that is a smooth function of examples.
 
     Args:
         estimate: The number of all examples.
-        leave_one_out: (n,) the number without each.
+        leave_one_out: (n,) the number without each; or (m,) the number of a random sample of the examples without each of
+            the sample's.
         level: Of the interval.
         at_most_one: The number cannot pass 1: on the scale of log(1 - number) where it is near (see the module).
         unit: What was left out, for `method`.
+        num_examples: n, where `leave_one_out` is of a sample: the standard error is then the sample's times sqrt(m / n).
 
     Raises:
-        ValueError: If there are fewer than 2 values, one is not finite, or `level` is not between 0 and 1.
+        ValueError: If there are fewer than 2 values or more than `num_examples`, one is not finite, or `level` is not
+            between 0 and 1.
 
     Example:
         >>> x = np.array([1.0, 2.0, 3.0])
@@ -212,11 +239,15 @@ def interval(
         raise ValueError("interval: estimate and leave-one-out values must be finite numbers.")
     if not 0.0 < level < 1.0:
         raise ValueError(f"interval: level must lie between 0 and 1, got {level}.")
+    n = len(values) if num_examples is None else num_examples
+    if n < len(values):
+        raise ValueError(f"interval: a sample of {len(values)} {unit} cannot be of {n}.")
+    shrink = math.sqrt(len(values) / n)
     t = float(stdtrit(len(values) - 1, (1.0 + level) / 2.0))
-    error = _standard_error(values)
+    error = shrink * _standard_error(values)
     low, high, scale = estimate - t * error, estimate + t * error, ""
     if at_most_one and estimate >= _NEAR_ONE and max(estimate, float(values.max())) < 1.0 - _AT_ONE:
-        rest, factor = 1.0 - estimate, math.exp(t * _standard_error(np.log1p(-values)))
+        rest, factor = 1.0 - estimate, math.exp(t * shrink * _standard_error(np.log1p(-values)))
         low, high, scale = 1.0 - rest * factor, 1.0 - rest / factor, " on the scale of log(1 - value)"
     return Jackknife(
         estimate=estimate,
@@ -225,7 +256,7 @@ def interval(
         ci_high=high,
         level=level,
         leave_one_out=values,
-        method=f"jackknife over {len(values)} {unit}, t interval{scale}",
+        method=f"jackknife over {_counted(len(values), n, unit)}, t interval{scale}",
     )
 
 
@@ -233,10 +264,16 @@ def _standard_error(values: np.ndarray) -> float:
     return math.sqrt((len(values) - 1) * float(values.var()))
 
 
+def _counted(m: int, n: int, unit: str) -> str:
+    return f"{n:,} {unit}" if m == n else f"{m:,} of {n:,} {unit}, scaled"
+
+
 def _centred_sides(where: str, X: np.ndarray, *Ys: np.ndarray, min_examples: int) -> list[np.ndarray]:
     """X and each Y, checked against X, about their means."""
-    pairs = [checks.paired(where, X, Y, min_examples=min_examples) for Y in Ys]
-    return [checks.centred(where, "X", pairs[0][0]), *(checks.centred(where, "Y", Y) for _, Y in pairs)]
+    Ys = tuple(checks.paired(where, X, Y, min_examples=min_examples)[1] for Y in Ys)
+    X = checks.matrix(where, "X", X)
+    checks.check_num_examples(where, len(X), min_examples)
+    return [checks.centred(where, "X", X), *(checks.centred(where, "Y", Y) for Y in Ys)]
 
 
 def _cka_values(where: str, cross: np.ndarray, self_x: np.ndarray, self_y: np.ndarray) -> np.ndarray:
@@ -283,7 +320,7 @@ def _traces_and_rows(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """tr(K~L~) (pairs,) as `cross.off_diagonal_traces` gives it, and r (n,) of the module, of each pair of centred sides."""
     n, widths = len(sides[0]), [side.shape[1] for side in sides]
-    if cheaper_form(n, widths[0], max(widths[1:])) == "gram":
+    if cheaper_form(n, widths[0], max(widths[1:], default=widths[0])) == "gram":
         rows = gram_rows(sides, pairs)
         return rows.sum(axis=1), list(rows)
     q = [square_norms(side) for side in sides]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunescope.similarity import checks
-from tunescope.similarity.cross import cheaper_form, off_diagonal_traces, square_norms, sum_of_squares
+from tunescope.similarity.cross import cheaper_form, off_diagonal_traces, square_norms
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, from_centred, without_rounding
 from tunescope.similarity.moments import Moments
+from tunescope.similarity.products import float32_holds
 from tunescope.similarity.sums import RowSums
 
 __all__ = ["PairSums", "SelfSums", "SelfTerms", "cheaper_form"]
@@ -78,7 +79,7 @@ class SelfSums(RowSums):
             return _terms_from_moments(self._where, "X", self._moments["xx"], self._dtype)
         rows = self._kept_rows()
         form = cheaper_form(len(rows[0]), rows[0].shape[1], rows[0].shape[1])
-        trace = off_diagonal_traces(rows, rows, form=form, dtype=self._dtype).self_x[0]
+        trace = off_diagonal_traces(rows, rows, form=form, dtype=_of_products(*rows)).self_x[0]
         return _terms_from_norms(float(trace), square_norms(rows[0]), self._dtype)
 
     @classmethod
@@ -97,7 +98,8 @@ class PairSums(RowSums):
         num_features_y: d_y, of the tuned model.
         shift_x: (d_x,) near the mean of X; None: the mean of the first rows that are folded.
         shift_y: (d_y,) near the mean of Y.
-        dtype: Of products, float32 or float64; sums are float64. CKA is then right to about 1e-7 or 1e-12.
+        dtype: Of products, float32 or float64; sums are float64. CKA is then right to (1 / n + 1 / (2 d)) 1e-6, so 2e-9 at
+            750 x 2,048 and less beyond (1e-7 where d_x and d_y differ, see `products`), or to 1e-12.
         with_base: Whether X'X is summed too. Without it, less work and memory, results of many examples want the base's
             `SelfTerms`.
 
@@ -196,7 +198,7 @@ class PairSums(RowSums):
         X, Y = self._kept_rows()
         q_x, q_y = square_norms(X), square_norms(Y)
         form = cheaper_form(len(X), X.shape[1], Y.shape[1])
-        traces = off_diagonal_traces([X], [Y], form=form, dtype=self._dtype)
+        traces = off_diagonal_traces([X], [Y], form=form, dtype=_of_products(X, Y))
         cross = float(traces.cross[0, 0])
         return _PairTerms(
             biased=cross + float(q_x @ q_y),
@@ -208,13 +210,11 @@ class PairSums(RowSums):
 
     def _folded_terms(self) -> _PairTerms:
         self.fold()
-        Z = self._moments["xy"].centred().Z
-        biased = sum_of_squares(Z[:-2, :-2])
-        xx = self._moments.get("xx")
+        xy, xx = self._moments["xy"].about_means(), self._moments.get("xx")
         return _PairTerms(
-            biased=biased,
-            debiased=_debiased(biased - Z[-1, -1], Z[-1, -1], Z[-1, -2], Z[-2, -1], self.num_examples)[0],
-            scatter_x=float(Z[-1, -2]),
+            biased=xy.square,
+            debiased=_debiased(xy.square - xy.q_product, xy.q_product, xy.sum_q_x, xy.sum_q_y, self.num_examples)[0],
+            scatter_x=xy.sum_q_x,
             x=None if xx is None else _terms_from_moments(self._where, "X", xx, self._dtype),
             y=_terms_from_moments(self._where, "Y", self._moments["yy"], self._dtype),
         )
@@ -245,6 +245,11 @@ class _PairTerms:
     y: SelfTerms
 
 
+def _of_products(*rows: np.ndarray) -> type[np.floating]:
+    """float32 where all rows are, else float64."""
+    return np.float32 if all(side.dtype == np.float32 for side in rows) else np.float64
+
+
 def _terms_from_norms(trace: float, q: np.ndarray, dtype: type[np.floating]) -> SelfTerms:
     """From tr(K~K~) and q (n,) of centred rows."""
     return _self_terms(trace, float(q @ q), float(q.sum()), len(q), dtype)
@@ -252,10 +257,14 @@ def _terms_from_norms(trace: float, q: np.ndarray, dtype: type[np.floating]) -> 
 
 def _terms_from_moments(where: str, name: str, moments: Moments, dtype: type[np.floating]) -> SelfTerms:
     """From the moments of a side with itself; ValueError if it is constant."""
-    centred = moments.centred()
-    n, Z = moments.num_examples, centred.Z
-    checks.check_varies(where, name, float(Z[-1, -2]), centred.shift_x, n)
-    return _self_terms(sum_of_squares(Z[:-2, :-2]) - float(Z[-1, -1]), float(Z[-1, -1]), float(Z[-1, -2]), n, dtype)
+    n, own = moments.num_examples, moments.about_means()
+    checks.check_varies(where, name, own.sum_q_x, own.mean_x, n)
+    if dtype == np.float32 and not float32_holds(own.sum_q_x, n):
+        raise ValueError(
+            f"{where}: {name} has a mean square of {own.sum_q_x / n:.3g}, beyond products in float32: scale it, or take "
+            "dtype=np.float64."
+        )
+    return _self_terms(own.square - own.q_product, own.q_product, own.sum_q_x, n, dtype)
 
 
 def _self_terms(trace: float, square_q: float, sum_q: float, n: int, dtype: type[np.floating]) -> SelfTerms:

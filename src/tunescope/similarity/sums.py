@@ -8,7 +8,8 @@ Blocks are cut anew, so that the batches in which one pass brings its rows do no
 
 Rows are folded as x - shift. HSIC does not depend on the shift, floats do: hidden states have means whose square is a thousand
 times their variance, and squares of raw rows leave no digits. The shift is the caller's, or the mean of the rows kept when the
-first are folded. Sums with different shifts merge exactly, by the algebra of `moments`.
+first are folded. From then on a row is read once when it comes, to be written, shifted, into its block. Sums with different
+shifts merge exactly, by the algebra of `moments`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 
 from tunescope.similarity import checks
 from tunescope.similarity.cross import crossing
-from tunescope.similarity.moments import Moments, shifted_rows
+from tunescope.similarity.kept_rows import KeptRows
+from tunescope.similarity.moments import Moments, Rows
 
 _BLOCK = 2048
 """Rows folded at once: enough that adding to the sums costs little, few enough that float32 products keep their digits."""
@@ -60,15 +62,18 @@ class RowSums:
         self._dtype = dtype
         self._widths = tuple(widths)
         self._shifts = [None if shift is None else self._as_products(np.asarray(shift)) for shift in shifts]
-        self._kept: list[list[np.ndarray]] = [[] for _ in widths]
-        self._num_kept = 0
+        self._kept = [KeptRows(width) for width in widths]  # empty once there are moments
+        self._block: list[np.ndarray] = []  # of shifted rows, once there are moments
+        self._num_in_block = 0
         self._most_kept = max(_FEWEST_KEPT, crossing(widths[0], widths[-1]))
         self._moments: dict[str, Moments] = {}  # empty while all rows are kept
 
     @property
     def num_examples(self) -> int:
         """Examples seen."""
-        return self._num_kept + (self._moments[self._pairs[0]].num_examples if self._moments else 0)
+        if not self._moments:
+            return len(self._kept[0])
+        return self._moments[self._pairs[0]].num_examples + self._num_in_block
 
     @property
     def keeps_rows(self) -> bool:
@@ -83,8 +88,9 @@ class RowSums:
         """
         if self.num_examples == 0 and any(shift is None for shift in self._shifts):
             raise ValueError(f"{self._where}: no examples to fold.")
-        if self._num_kept or not self._moments:
-            self._fold(everything=True)
+        if not self._moments:
+            self._begin_folding()
+        self._fold_block()
 
     def merge(self, other: Self) -> None:
         """Counts in all examples of another accumulator, which stays as it was; their shifts may differ.
@@ -108,8 +114,9 @@ class RowSums:
             self.fold()
             for pair, moments in self._moments.items():
                 moments.merge(other._moments[pair])
-        if other._num_kept:
-            self._keep([np.concatenate(kept) for kept in other._kept])
+                moments.merge(other._moments_of_block(pair))
+        elif other.num_examples:
+            self._keep([kept.together() for kept in other._kept])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All there is to save: rows while they are kept (`fold` first where none may be written), else sums."""
@@ -118,8 +125,7 @@ class RowSums:
             self.fold()
             arrays |= {f"Z_{pair}": moments.Z for pair, moments in self._moments.items()}
         else:
-            for side, kept, width in zip(self._sides, self._kept, self._widths, strict=True):
-                arrays[f"rows_{side}"] = np.concatenate(kept) if kept else np.empty((0, width), dtype=self._dtype)
+            arrays |= {f"rows_{side}": kept.together() for side, kept in zip(self._sides, self._kept, strict=True)}
         for side, shift in zip(self._sides, self._shifts, strict=True):
             if shift is not None:
                 arrays[f"shift_{side}"] = shift
@@ -156,52 +162,80 @@ class RowSums:
         self._keep(batches)
 
     def _keep(self, batches: Sequence[np.ndarray]) -> None:
-        """Copies rows, a block at a time so that a batch of any size fits, and folds what is complete."""
-        for start in range(0, len(batches[0]), _BLOCK):
-            for kept, batch in zip(self._kept, batches, strict=True):
-                rows = batch[start : start + _BLOCK]
-                is_narrow = rows.dtype.kind == "f" and rows.dtype.itemsize <= 4
-                kept.append(rows.astype(np.float32 if is_narrow else np.float64))
-            self._num_kept += len(rows)
-            if self._num_kept >= (_BLOCK if self._moments else self._most_kept + 1):
-                self._fold(everything=False)
+        """Copies rows, and folds blocks that are complete."""
+        if self._moments:
+            self._shift_into_block(batches)
+            return
+        for kept, batch in zip(self._kept, batches, strict=True):
+            kept.append(batch)
+        if self.num_examples > self._most_kept:
+            self._begin_folding()
 
-    def _fold(self, *, everything: bool) -> None:
-        """Folds all rows that are kept, or as many as make whole blocks."""
-        sides = [
-            np.concatenate(kept) if kept else np.empty((0, d)) for kept, d in zip(self._kept, self._widths, strict=True)
+    def _begin_folding(self) -> None:
+        """Takes the shift of the rows that are kept, and what there are of them into blocks."""
+        # The same rows give the shift however they came, so that the cut into batches changes nothing.
+        shifts = [
+            self._as_products(kept.mean(self._most_kept)) if shift is None else shift
+            for kept, shift in zip(self._kept, self._shifts, strict=True)
         ]
-        if not self._moments:
-            # The same rows give the shift however they came, so that the cut into batches changes nothing.
-            self._shifts = [
-                self._as_products(rows[: self._most_kept].mean(axis=0, dtype=np.float64)) if shift is None else shift
-                for rows, shift in zip(sides, self._shifts, strict=True)
-            ]
-        shifts = {side: shift for side, shift in zip(self._sides, self._shifts, strict=True) if shift is not None}
-        if not self._moments:
-            self._moments = {pair: Moments(shifts[pair[0]], shifts[pair[1]]) for pair in self._pairs}
-        num_folded = self._num_kept if everything else self._num_kept // _BLOCK * _BLOCK
-        for start in range(0, num_folded, _BLOCK):
-            block = {
-                side: shifted_rows(
-                    rows[start : min(start + _BLOCK, num_folded)], shifts[side], self._dtype, in_place=True
-                )
-                for side, rows in zip(self._sides, sides, strict=True)
-            }
+        self._shifts = list(shifts)
+        by_side = dict(zip(self._sides, shifts, strict=True))
+        self._moments = {pair: Moments(by_side[pair[0]], by_side[pair[1]]) for pair in self._pairs}
+        kept, self._kept = self._kept, []
+        if all(len(set(map(len, blocks))) == 1 for blocks in zip(*kept, strict=False)):
+            for batches in zip(*(rows.pop_blocks() for rows in kept), strict=True):
+                self._shift_into_block(batches)
+        else:
+            self._shift_into_block([rows.together() for rows in kept])
+
+    def _shift_into_block(self, batches: Sequence[np.ndarray]) -> None:
+        if not self._block:
+            self._block = [np.empty((_BLOCK, width), dtype=self._dtype) for width in self._widths]
+        shifts = [shift.astype(self._dtype) for shift in self._shifts if shift is not None]
+        start, num = 0, len(batches[0])
+        while start < num:
+            end = min(num, start + _BLOCK - self._num_in_block)
+            into = slice(self._num_in_block, self._num_in_block + end - start)
+            for block, batch, shift in zip(self._block, batches, shifts, strict=True):
+                np.subtract(batch[start:end], shift, out=block[into], casting="same_kind")
+            self._num_in_block = into.stop
+            start = end
+            if self._num_in_block == _BLOCK:
+                self._fold_block()
+
+    def _fold_block(self) -> None:
+        """Folds the rows of the block, however few."""
+        if self._num_in_block:
+            rows = self._rows_of_block()
             for pair, moments in self._moments.items():
-                moments.add(block[pair[0]], block[pair[1]])
-        self._num_kept -= num_folded
-        self._kept = [[rows[num_folded:].copy()] if self._num_kept else [] for rows in sides]
+                moments.add(rows[pair[0]], rows[pair[1]])
+            self._num_in_block = 0
+
+    def _moments_of_block(self, pair: str) -> Moments:
+        """Of the rows that wait in the block."""
+        moments = Moments(self._moments[pair].shift_x, self._moments[pair].shift_y)
+        if self._num_in_block:
+            rows = self._rows_of_block()
+            moments.add(rows[pair[0]], rows[pair[1]])
+        return moments
+
+    def _rows_of_block(self) -> dict[str, Rows]:
+        """By side."""
+        return {
+            side: Rows.of(block[: self._num_in_block]) for side, block in zip(self._sides, self._block, strict=True)
+        }
 
     def _kept_rows(self) -> list[np.ndarray]:
-        """Each side's rows, all of the pass while `keeps_rows`, about their mean; ValueError if constant.
+        """Each side's rows, all of the pass while `keeps_rows`, about their mean in the dtype of the products to come.
 
-        In the dtype of the products, or float64 where rows came so.
+        Raises:
+            ValueError: If a side is constant.
         """
-        return [
-            checks.centred(self._where, side.upper(), np.concatenate(kept, dtype=np.result_type(self._dtype, *kept)))
-            for side, kept in zip(self._sides, self._kept, strict=True)
-        ]
+        rows = []
+        for side, kept in zip(self._sides, self._kept, strict=True):
+            mean = kept.mean(len(kept)).astype(self._dtype)
+            rows.append(checks.recentred(self._where, side.upper(), kept.less(mean, self._dtype), mean))
+        return rows
 
     def _as_products(self, shift: np.ndarray) -> np.ndarray:
         """A shift (d,) rounded to the products' dtype, so that float32 rows are shifted as they are; float64."""

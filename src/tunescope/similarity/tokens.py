@@ -36,9 +36,68 @@ from typing import Self
 import numpy as np
 
 from tunescope.similarity import checks
-from tunescope.similarity.cross import product
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
 from tunescope.similarity.moments import Moments, shifted_rows
+from tunescope.similarity.products import product
+
+_SAME_SCATTER = 1e-4
+"""Two passes over the same sequences differ by float noise; other sequences by more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenTerms:
+    """One side's part of a CKA over tokens: what a comparison needs of its base besides the cross term. No matrix."""
+
+    num_examples: int
+    """Sequences."""
+    scatter: float
+    """Sum over sequences of |xbar_i - their mean|^2, by which a comparison sees whether these are its own sequences."""
+    debiased: float
+    """The blocked HSIC_1(X, X); 0 where it is no more than rounding."""
+
+
+class TokenSelfSums:
+    """One side's terms in one pass: of a base model, computed once for all the runs that are compared with it.
+
+    Args:
+        num_features: d.
+        dtype: Of products, float32 or float64; sums are float64.
+
+    Example:
+        >>> sums = TokenSelfSums(2)
+        >>> sums.update([np.random.default_rng(i).normal(size=(3 + i, 2)) for i in range(6)])
+        >>> sums.terms().num_examples
+        6
+    """
+
+    def __init__(self, num_features: int, *, dtype: type[np.floating] = np.float32) -> None:
+        _check_dtype("TokenSelfSums", dtype)
+        self._width, self._dtype = num_features, dtype
+        self._moments: TokenMoments | None = None
+
+    def update(self, Xs: Sequence[np.ndarray]) -> None:
+        """Counts in whole sequences, (T_i, d) each; nothing is counted where ValueError is raised, as in `TokenPairSums`."""
+        if not Xs:
+            return
+        first = 0 if self._moments is None else self._moments.means.num_examples
+        Xs, _ = checks.paired_sequences("TokenSelfSums", Xs, Xs, first=first)
+        states = np.concatenate(Xs)
+        _check_width("TokenSelfSums", "x", states, self._width)
+        if self._moments is None:
+            shift = states.mean(axis=0)
+            self._moments = TokenMoments(shift, shift)
+        self._moments.add(states, states, np.array([len(X) for X in Xs]), self._dtype)
+
+    def terms(self) -> TokenTerms:
+        """What a comparison needs of this side.
+
+        Raises:
+            ValueError: If there are fewer than 4 sequences, or all tokens are the same.
+        """
+        num_examples = 0 if self._moments is None else self._moments.means.num_examples
+        checks.check_num_examples("TokenSelfSums", num_examples, MIN_EXAMPLES_DEBIASED, unit="sequences")
+        assert self._moments is not None, "there are examples"
+        return _self_terms("TokenSelfSums", "X", self._moments, self._dtype)
 
 
 class TokenPairSums:
@@ -70,8 +129,7 @@ class TokenPairSums:
         dtype: type[np.floating] = np.float32,
         with_base: bool = True,
     ) -> None:
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"TokenPairSums: dtype must be float32 or float64, got {np.dtype(dtype).name}.")
+        _check_dtype("TokenPairSums", dtype)
         self._widths = {"x": num_features_x, "y": num_features_y}
         self._shifts = {"x": shift_x, "y": shift_y}
         for side, shift in self._shifts.items():
@@ -104,10 +162,7 @@ class TokenPairSums:
         Xs, Ys = checks.paired_sequences("TokenPairSums", Xs, Ys, first=self.num_examples)
         batch = {"x": np.concatenate(Xs), "y": np.concatenate(Ys)}
         for side, states in batch.items():
-            if states.shape[1] != self._widths[side]:
-                raise ValueError(
-                    f"TokenPairSums: {side.upper()} must have {self._widths[side]} features, got {states.shape[1]}."
-                )
+            _check_width("TokenPairSums", side, states, self._widths[side])
         if not self._moments:
             shifts = {
                 side: batch[side].mean(axis=0) if shift is None else np.array(shift, dtype=np.float64)
@@ -136,8 +191,8 @@ class TokenPairSums:
         for pair, moments in self._moments.items():
             moments.merge(other._moments[pair])
 
-    def base_term(self) -> float:
-        """The blocked HSIC_1(X, X), for `debiased_linear_cka` of other runs on the same sequences.
+    def base_terms(self) -> TokenTerms:
+        """X's own part, for `debiased_linear_cka` of other runs on the same sequences.
 
         Raises:
             ValueError: As `debiased_linear_cka`.
@@ -145,36 +200,59 @@ class TokenPairSums:
         self._check_enough()
         if "xx" not in self._moments:
             raise ValueError("TokenPairSums: the base's self-term was not summed (with_base=False): give it.")
-        return self._self_term("xx")
+        return _self_terms("TokenPairSums", "X", self._moments["xx"], self._dtype)
 
-    def debiased_linear_cka(self, base_term: float | None = None) -> float:
+    def debiased_linear_cka(self, base: TokenTerms | None = None) -> float:
         """The blocked HSIC_1(X, Y) / sqrt(HSIC_1(X, X) HSIC_1(Y, Y)).
 
         Args:
-            base_term: `base_term()` of another accumulator over the same sequences; None: this one's own.
+            base: Terms of X computed elsewhere from the same sequences; None: this accumulator's own.
 
         Returns:
             Similarity in [-1, 1], near 0 for unrelated states, 1 for X rotated and scaled; nothing is cut. NaN where a
             self-term is not positive, beyond rounding.
 
         Raises:
-            ValueError: If there are fewer than 4 sequences, a side is constant, or no base term was summed or given.
+            ValueError: If there are fewer than 4 sequences, a side is constant, `base` is of other sequences, or no base
+                term was summed or given.
         """
         self._check_enough()
-        self_x = self.base_term() if base_term is None else base_term
-        return float(cka_ratio(self._moments["xy"].hsic()[0], self_x, self._self_term("yy")))
+        cross = self._moments["xy"].centred()
+        own = self.base_terms() if base is None else base
+        scatter = float(cross.means.Z[-1, -2])
+        if own.num_examples != self.num_examples or abs(own.scatter - scatter) > _SAME_SCATTER * scatter:
+            raise ValueError(
+                f"TokenPairSums: the base's terms must be of the same sequences, got {own.num_examples} with scatter "
+                f"{own.scatter:.6g} for {self.num_examples} with scatter {scatter:.6g}."
+            )
+        self_y = _self_terms("TokenPairSums", "Y", self._moments["yy"], self._dtype)
+        return float(cka_ratio(cross.hsic()[0], own.debiased, self_y.debiased))
 
     def _check_enough(self) -> None:
         checks.check_num_examples("TokenPairSums", self.num_examples, MIN_EXAMPLES_DEBIASED, unit="sequences")
 
-    def _self_term(self, pair: str) -> float:
-        centred = self._moments[pair].centred()
-        scatter = float(np.trace(centred.of_tokens.M))
-        checks.check_varies(
-            "TokenPairSums", pair[0].upper(), scatter, centred.means.shift_x, self.num_examples, unit="tokens"
-        )
-        hsic, size = centred.hsic()
-        return float(without_rounding(hsic, size, self._dtype))
+
+def _self_terms(where: str, name: str, moments: TokenMoments, dtype: type[np.floating]) -> TokenTerms:
+    """From the moments of a side with itself; ValueError if all its tokens are the same."""
+    centred = moments.centred()
+    N = centred.means.num_examples
+    checks.check_varies(where, name, float(np.trace(centred.of_tokens.M)), centred.means.shift_x, N, unit="tokens")
+    hsic, size = centred.hsic()
+    return TokenTerms(
+        num_examples=N,
+        scatter=float(centred.means.Z[-1, -2]),
+        debiased=float(without_rounding(hsic, size, dtype)),
+    )
+
+
+def _check_dtype(where: str, dtype: type[np.floating]) -> None:
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"{where}: dtype must be float32 or float64, got {np.dtype(dtype).name}.")
+
+
+def _check_width(where: str, side: str, states: np.ndarray, width: int) -> None:
+    if states.shape[1] != width:
+        raise ValueError(f"{where}: {side.upper()} must have {width} features, got {states.shape[1]}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +318,7 @@ class TokenMoments:
     def merge(self, other: TokenMoments) -> None:
         """Counts in the sequences of another, moved to these shifts."""
         moved = other.moved_to(self.means.shift_x, self.means.shift_y)
-        self.means.Z += moved.means.Z
+        self.means.Z[...] += moved.means.Z
         self.of_tokens += moved.of_tokens
 
     def moved_to(self, shift_x: np.ndarray, shift_y: np.ndarray) -> TokenMoments:

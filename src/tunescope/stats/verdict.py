@@ -37,6 +37,8 @@ class Verdict:
     """After Holm's correction over the family; the answer is other than undecided where it is alpha or less."""
     sentence: str
     """Why, with the interval; where undecided, what would decide it."""
+    why: str = ""
+    """The part of the sentence that says why nothing is decided and what would; empty of other answers."""
 
 
 def verdicts(comparisons: Sequence[Comparison], *, alpha: float = 0.05) -> list[Verdict]:
@@ -79,11 +81,12 @@ def _verdict(comparison: Comparison, p_value: float | None, adjusted: float, fam
     if p_value is None:
         claim = comparison.claim_test
         reason = comparison.reason or (claim.reason if claim is not None else "") or comparison.permutation.reason
-        return Verdict(answer="not estimable", p_value=None, adjusted_p=None, sentence=f"Not estimable: {reason}.")
+        told = f"Not estimable: {reason}."
+        return Verdict(answer="not estimable", p_value=None, adjusted_p=None, sentence=told, why=reason)
     answer, why = _answer(comparison, adjusted, family, alpha)
     after = f" (p {_p(adjusted)} after Holm over {family})" if family > 1 else f" (p {_p(p_value)})"
     sentence = f"{_finding(comparison)}{after}{': ' + why if why else ''}."
-    return Verdict(answer=answer, p_value=p_value, adjusted_p=adjusted, sentence=sentence)
+    return Verdict(answer=answer, p_value=p_value, adjusted_p=adjusted, sentence=sentence, why=why)
 
 
 def _answer(comparison: Comparison, adjusted: float, family: int, alpha: float) -> tuple[Answer, str]:

@@ -12,7 +12,7 @@ from tunescope.study.job import StepConfig
 
 KINDS = (
     *("baseline", "propose", "trial", "select", "train", "evaluate"),
-    *("represent", "drift", "drift_controls", "retention"),
+    *("represent", "drift", "drift_controls", "retention", "probe", "examples"),
 )
 """Kinds of job; `tunescope.steps.<kind>` holds each one's `run`."""
 

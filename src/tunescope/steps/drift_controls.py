@@ -17,7 +17,9 @@ from tunescope.drift.pair import Pair
 from tunescope.drift.random_models import random_network
 from tunescope.drift.row import DriftRow, rows_as_table
 from tunescope.drift.summary import mean_drift
+from tunescope.representations.kept_states import KeptStates, beside_kept
 from tunescope.representations.side_by_side import StateBatch, paired_states
+from tunescope.steps.base_read import BaseRead, base_read, num_examples_of
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.drift_inputs import DriftInputs, drift_inputs
@@ -35,11 +37,13 @@ def run(
     """Writes `states.parquet`, rows as a run's have them with the control's name in `compared`, and `ids.json`."""
     use_threads(context.num_threads)
     began = time.perf_counter()
-    read = _few_enough(config, context)
+    read = drift_inputs(config, context, at_most=held_limit)  # as many examples as are held in memory at once
     network = read.network
+    base = _base(inputs["base"], read)
+    kept = None if base is None else base.states
     rows: list[DriftRow] = []
 
-    def compare(batches: Iterator[StateBatch], name: str) -> None:
+    def compare(batches: Iterator[StateBatch], name: str, *, known: bool = True) -> None:
         rows.extend(
             compare_states(
                 batches,
@@ -47,6 +51,7 @@ def run(
                 num_examples=len(read.ids),
                 num_features=read.num_features,
                 measures=config.measures,
+                base=base.statistics if base is not None and known else None,
             )
         )
 
@@ -66,28 +71,34 @@ def run(
             ids=read.ids,
         )
 
-    base = network.model
+    model = network.model
+
+    def beside_base(other: Any, **how: Any) -> Iterator[StateBatch]:
+        """The base model's states in front of another model's; as they were kept, or read in the same batches."""
+        if kept is not None:
+            return beside_kept(kept, states(other, **how))
+        return _side_by_side(states(model), states(other, **how)) if how else states(model, other)
+
     if "base_again" in config.controls:
-        half = max(1, context.compute.evaluation_batch_tokens // 2)
-        compare(_side_by_side(states(base), states(base, batch_tokens=half)), "base_again")
+        compare(beside_base(model, batch_tokens=max(1, context.compute.evaluation_batch_tokens // 2)), "base_again")
     if "bf16" in config.controls:
-        compare(_side_by_side(states(base), states(base, precision="bf16")), "bf16")
+        compare(beside_base(model, precision="bf16"), "bf16")
     pooled = tuple(how for how in config.pooling if how != "all_tokens")  # texts differ in their number of tokens
     if "shuffled" in config.controls and pooled:
-        whole = _joined(list(states(base, reads=pooled)))
-        compare(iter([_paired(whole, _shuffled(whole))]), "shuffled")
+        whole = _in_order(_joined(list(states(model, reads=pooled)))) if kept is None else _whole(kept)
+        compare(iter([_paired(whole, _shuffled(whole))]), "shuffled", known=pooled == config.pooling)
     if "random_network" in config.controls:
-        compare(states(base, random_network(network, seed=_SEED)), "random_network")
+        compare(beside_base(random_network(network, seed=_SEED)), "random_network")
     for name, method in config.untrained.items():
         fresh = network_for(config.base_model, config.task, context.source, seed=0, device=context.device)
-        model = method.apply(fresh.model, config.task.kind, _SEED).eval()
-        compare(states(base, model), f"untrained {name}")
+        compare(beside_base(method.apply(fresh.model, config.task.kind, _SEED).eval()), f"untrained {name}")
     pq.write_table(rows_as_table(rows), out / STATES_NAME, compression="zstd")
     (out / IDS_NAME).write_text(json.dumps(read.ids), encoding="utf-8")
     names = dict.fromkeys(row.compared for row in rows if row.pooling == config.pooling[0])
     return {
         "drift": {name: mean_drift(rows, name, config.pooling[0]) for name in names},
         "num_examples": len(read.ids),
+        "base_was_read": kept is None,
         "token_ids_sha256": read.token_ids_sha256,
         "data_fingerprint": read.data_fingerprint,
         "model_fingerprint": read.model_fingerprint,
@@ -95,11 +106,16 @@ def run(
     }
 
 
-def _few_enough(config: DriftControlsConfig, context: StepContext) -> DriftInputs:
-    """The inputs, cut to as many examples as are held in memory at once."""
-    read = drift_inputs(config, context)
+def _base(folder: Path, read: DriftInputs) -> BaseRead | None:
+    """What is known of the base model; None where it was read on more examples than controls are measured on."""
     limit = held_limit(read.num_features)
-    return read if len(read.ids) <= limit else drift_inputs(config.model_copy(update={"num_examples": limit}), context)
+    return None if num_examples_of(folder) > limit == len(read.ids) else base_read(folder, read)
+
+
+def _whole(kept: KeptStates) -> StateBatch:
+    """All that was kept, as one batch, in the examples' order."""
+    places = np.arange(kept.num_examples)
+    return StateBatch(places=places, states=(kept.rows(places),))
 
 
 def _side_by_side(first: Iterator[StateBatch], second: Iterator[StateBatch]) -> Iterator[StateBatch]:
@@ -130,6 +146,13 @@ def _joined(batches: Sequence[StateBatch]) -> StateBatch:
             np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [rows for part in parts for rows in part]
         )
     return StateBatch(places=np.concatenate([batch.places for batch in batches]), states=(states,))
+
+
+def _in_order(batch: StateBatch) -> StateBatch:
+    """Pooled states of all examples in their own order, so that a shuffle of them is the same whatever the batches."""
+    order = np.argsort(batch.places)
+    states = {key: np.asarray(rows)[order] for key, rows in batch.states[0].items()}
+    return StateBatch(places=batch.places[order], states=({**states},))
 
 
 def _part(batch: StateBatch, rows: slice) -> StateBatch:

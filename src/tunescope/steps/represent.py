@@ -1,47 +1,56 @@
-"""Pooled hidden states of a base model on a task's report rows, and the ids they are of."""
+"""What every drift of a base model on a task needs of the base model: read once, shared by all runs and controls."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
-
-from tunescope.hub.fingerprint import weights_fingerprint
-from tunescope.representations.extract import extract
+from tunescope.drift.base_statistics import base_statistics, save_statistics
+from tunescope.drift.compare_states import held_limit, require_enough
+from tunescope.drift.kept import IDS_NAME, KEPT_STATES_NAME, STATISTICS_NAME
+from tunescope.representations.kept_states import StateWriter, kept_on_the_way
+from tunescope.representations.side_by_side import paired_states
+from tunescope.steps.base_read import described
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
-from tunescope.steps.inputs import encoded_part, network_for, report_data
+from tunescope.steps.drift_inputs import drift_inputs
 from tunescope.study.configs import RepresentConfig
 
 
 def run(
     config: RepresentConfig, inputs: Mapping[str, Path], out: Path, scratch: Path, context: StepContext
 ) -> dict[str, Any]:
-    """Writes `states.safetensors` and `ids.json`: min(num_examples, N) report rows, the same for every model."""
+    """Writes `statistics.safetensors`, `ids.json` and, where they are kept, `states.safetensors`."""
     use_threads(context.num_threads)
-    capped = config.num_examples if config.task.max_report is None else min(config.num_examples, config.task.max_report)
-    task = config.task.model_copy(update={"max_report": capped})
-    data = report_data(task, context.source)
-    network = network_for(config.base_model, task, context.source, seed=0, device=context.device)
-    encoded = encoded_part(task, "report", config.base_model, context.source, is_decoder=network.is_decoder)
-    states = extract(
-        network.model,
-        network,
-        encoded,
-        how=config.pooling,
+    began = time.perf_counter()
+    read = drift_inputs(config, context)
+    require_enough(len(read.ids))
+    batches = paired_states(
+        [read.network.model],
+        read.network,
+        read.encoded,
+        reads=config.pooling,
         batch_tokens=context.compute.evaluation_batch_tokens,
-        ids=data.report.ids,
+        ids=read.ids,
     )
-    save_file(states, out / "states.safetensors")
-    (out / "ids.json").write_text(json.dumps(data.report.ids), encoding="utf-8")
+    with StateWriter(out / KEPT_STATES_NAME, len(read.ids)) if config.keep_states else nullcontext() as writer:
+        statistics = base_statistics(
+            batches if writer is None else kept_on_the_way(batches, 0, writer),
+            num_examples=len(read.ids),
+            are_held=len(read.ids) <= held_limit(read.num_features),
+        )
+    save_statistics(statistics, out / STATISTICS_NAME, described(read))
+    (out / IDS_NAME).write_text(json.dumps(read.ids), encoding="utf-8")
     return {
-        "num_examples": len(data.report),
-        "shapes": {name: list(rows.shape) for name, rows in states.items()},
-        "data_fingerprint": data.fingerprint,
-        "model_fingerprint": weights_fingerprint(
-            context.source.model_folder(config.base_model.name, config.base_model.revision)
-        ),
+        "num_examples": len(read.ids),
+        "states": [f"{state}/{pooling}" for state, pooling in statistics.terms],
+        "kept_bytes": 0 if writer is None else writer.num_bytes,
+        "token_ids_sha256": read.token_ids_sha256,
+        "data_fingerprint": read.data_fingerprint,
+        "model_fingerprint": read.model_fingerprint,
+        "represent_s": time.perf_counter() - began,
     }

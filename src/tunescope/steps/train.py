@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunescope.drift.watch import DriftWatch, probe_size
+from tunescope.drift.watch import DriftWatch, plan_readings
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.batches import autocast, network_inputs
 from tunescope.inference.example_scores import standard_error
 from tunescope.inference.predict import predict
 from tunescope.inference.score import no_answer_threshold, score, targets_and_predictions
+from tunescope.methods import HeadOnly
 from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.models.counts import count_parameters
 from tunescope.models.network import Network
@@ -159,6 +160,7 @@ def tune(
         "padding_share": trained.padding_share,
         "resumed_from": trained.resumed_from,
         "drift_watch_s": None if watch is None else watch.seconds,
+        "drift_watch": None if watch is None else asdict(watch.readings) | {"note": watch.readings.note},
         "weights_sha256": weights_sha256(model),
         "flags": [*trained.flags, *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id))],
     }
@@ -174,9 +176,13 @@ def _watch(config: TrainConfig, network: Network, encoded: Mapping[str, Encoded]
     return DriftWatch(
         network,
         rows,
-        num_probe=probe_size(num_seen, int(rows.example_index[-1]) + 1),
+        readings=plan_readings(
+            config.watch_drift,
+            num_seen,
+            int(rows.example_index[-1]) + 1,
+            head_alone=isinstance(config.method, HeadOnly),
+        ),
         pooling=config.watch_pooling,
-        every=config.watch_drift,
         batch_tokens=tokens,
     )
 
@@ -184,7 +190,8 @@ def _watch(config: TrainConfig, network: Network, encoded: Mapping[str, Encoded]
 def _watched(watch: DriftWatch | None, model: nn.Module, step: int, num_steps: int) -> dict[str, Any] | None:
     if watch is None or not watch.is_due(step, num_steps):
         return None
-    return {"cka": watch.read(model), "num_examples": watch.num_probe, "watch_s": round(watch.seconds, 6)}
+    said = {"every": watch.readings.every, "note": watch.readings.note}
+    return {"cka": watch.read(model), "num_examples": watch.num_probe, "watch_s": round(watch.seconds, 6)} | said
 
 
 class Objective:

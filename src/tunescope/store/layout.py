@@ -50,6 +50,10 @@ class Layout:
         """What is being deleted; no name of a job starts with a dot."""
         return self.root / "work" / ".trash"
 
+    def study_names(self) -> list[str]:
+        """Names of the studies that have run, sorted."""
+        return sorted(file.parent.name for file in self.root.glob("studies/*/study.yaml"))
+
     def artifact_keys(self) -> list[tuple[str, str]]:
         """Kind and id of every artifact's folder, sorted; files that are not ours are left alone."""
         found = ((folder.parent.name, folder.name) for folder in self.root.glob("artifacts/*/*"))

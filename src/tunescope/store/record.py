@@ -116,3 +116,5 @@ class Failure(Frozen):
     log: str
     """The job's log, relative to the store."""
     failed_at: AwareDatetime
+    duration_s: Annotated[float, Field(ge=0.0)] | None = None
+    """Seconds that the last attempt took; None in the failures of earlier releases."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import shlex
@@ -14,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from tunescope.errors import StoreError
 from tunescope.store import provenance
 from tunescope.store.atomic import nearest_folder, sync_folder, write_json, write_text, writing_in
@@ -24,6 +21,7 @@ from tunescope.store.layout import Layout, open_layout
 from tunescope.store.lock import held
 from tunescope.store.names import SHORT_DIGITS
 from tunescope.store.record import RECORD_FILE, RECORD_FORMAT, Failure, Record, RecordFields
+from tunescope.store.studies import Studies
 from tunescope.store.whole import (
     NotWholeError,
     check_bytes,
@@ -60,6 +58,8 @@ class Store:
         self.path = layout.root
         self._layout = layout
         self._lock_depth = 0
+        self.studies = Studies(layout)
+        """What is kept of studies besides their jobs."""
 
     @classmethod
     def open(cls, path: Path, *, create: bool) -> Store:
@@ -148,21 +148,6 @@ class Store:
             return None
         except ValueError as error:
             raise StoreError(f"{path} is torn: delete it, and run the study again to see why the job fails.") from error
-
-    def saved_plan(self, name: str) -> JsonValue:
-        """The plan of a study as last run from this store, or None where it never was.
-
-        Raises:
-            StoreError: If the name is no study name, or the file cannot be read.
-        """
-        path = self._layout.study(name) / "plan.json"
-        try:
-            plan: JsonValue = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise StoreError(f"{path} is torn: run the study again, which writes it anew.") from error
-        return plan
 
     def log_file(self, kind: str, id: str) -> Path:
         """The plain text log of a job, which may not exist yet."""
@@ -305,27 +290,6 @@ class Store:
             for file in (self._layout.failure(kind, id), self.log_file(kind, id)):
                 file.unlink(missing_ok=True)
         return [f"{kind}/{id}"]
-
-    def save_study(self, name: str, study_text: str, plan: object) -> None:
-        """Keeps a study as run, and its plan, under the study's name; the ones of an earlier run are replaced.
-
-        Args:
-            name: The study's name.
-            study_text: The study as run, YAML.
-            plan: Anything that is JSON.
-
-        Raises:
-            StoreError: If the name is no study name, the plan no JSON, the disk is full or the store not writable.
-        """
-        folder = self._layout.study(name)
-        with writing_in(self.path):
-            folder.mkdir(parents=True, exist_ok=True)
-            write_text(folder / "study.yaml", study_text)
-            write_json(folder / "plan.json", plan)
-
-    def study_folder(self, name: str) -> Path:
-        """Where what belongs to a study and to no job lies; there once the study has been run."""
-        return self._layout.study(name)
 
     # What the above share
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -42,11 +43,17 @@ def read_record(folder: Path) -> Record:
     except UnicodeDecodeError:
         raise NotWholeError(f"{RECORD_FILE} is torn (not UTF-8 text)") from None
     try:
-        return Record.model_validate_json(text)
+        return _parsed(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise NotWholeError(f"{RECORD_FILE} is torn ({place + ': ' if place else ''}{first['msg']})") from None
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: str) -> Record:
+    """A record from its text. A report asks for each a dozen times, and reading its bytes anew is the cheap part."""
+    return Record.model_validate_json(text)
 
 
 def check_sizes(folder: Path, record: Record) -> None:

@@ -16,7 +16,7 @@ from tunescope.study.drift import Control, Pooling, Read
 from tunescope.study.job import StepConfig
 from tunescope.study.settings import DEFAULT_EPOCHS, TrainingSettings
 from tunescope.study.spec import BaselineName
-from tunescope.tasks.spec import TaskSpec
+from tunescope.tasks.spec import Classification, TaskKind, TaskSpec
 from tunescope.tasks.texts import TextSource
 
 
@@ -127,15 +127,17 @@ class BaselineConfig(_OnTask):
 
 
 class RepresentConfig(_OnTask):
-    """Pooled hidden states of a base model on a task's report rows."""
+    """What drift needs of a base model on a task's report rows, and its pooled hidden states where they are kept."""
 
     kind: ClassVar[str] = "represent"
     keeps_much: ClassVar[bool] = True
-    version: Literal[2] = 2
+    is_made_where_needed: ClassVar[bool] = True
+    version: Literal[3] = 3
     base_model: BaseModelSpec
-    num_examples: int
-    """At most so many of the report rows, chosen by row hash."""
-    pooling: tuple[Literal["last_token", "mean", "first_token"], ...]
+    pooling: tuple[Read, ...]
+    num_examples: int | None
+    """At most so many of the report rows, chosen by row hash; all where None."""
+    keep_states: bool
 
 
 class _DriftOnTask(_OnTask):
@@ -149,22 +151,25 @@ class _DriftOnTask(_OnTask):
 
 
 class DriftConfig(_DriftOnTask):
-    """A run (input `run`) against its base model, or against another run (input `other`)."""
+    """A run (input `run`) against its base model (input `base`, its represent job), or against another run (input `other`)."""
 
     kind: ClassVar[str] = "drift"
-    version: Literal[1] = 1
+    keeps_much: ClassVar[bool] = True
+    version: Literal[2] = 2
     layer_pairs: bool
     weights: bool
     weight_directions: bool
     random_update: bool
     """Whether a random update of the same norm is measured beside it."""
+    keep_states: bool
+    """Whether the run's own pooled hidden states are kept."""
 
 
 class DriftControlsConfig(_DriftOnTask):
-    """What drift would be if nothing had happened to the base model, or everything."""
+    """What drift would be if nothing had happened to the base model (input `base`, its represent job), or everything."""
 
     kind: ClassVar[str] = "drift_controls"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     controls: tuple[Control, ...]
     untrained: dict[str, SerializeAsAny[Method]]
     """Method's name in the study -> the method, applied to the base model and not trained."""
@@ -188,6 +193,30 @@ class RetentionConfig(_OnTask):
             if text["file"] is not None:
                 text["file"] = PurePath(text["file"]).suffix
         return said
+
+
+class ProbeConfig(_OnTask):
+    """A linear probe of a task in the frozen states of a run trained on another (input `run`), or of the base model (none).
+
+    The task's `max_train` says how many train rows the probe is fitted on, at most.
+    """
+
+    kind: ClassVar[str] = "probe"
+    version: Literal[1] = 1
+    base_model: BaseModelSpec
+    task: Classification
+    pooling: Pooling
+    run_kind: TaskKind | None
+    """The kind of task that the run was trained on, and with it of its head; None without a run."""
+    run_labels: int | None
+    """Labels of the task that the run was trained on, where it is a classification."""
+
+
+class ExamplesConfig(_OnTask):
+    """A task's report rows as people read them, and what its three parts hold."""
+
+    kind: ClassVar[str] = "examples"
+    version: Literal[1] = 1
 
 
 _SAID_ONLY: dict[str, Any] = {"description": "", "references": (), "expected": None, "license": "unknown"}
@@ -218,6 +247,27 @@ def as_reported(task: TaskSpec) -> TaskSpec:
     if task.kind == "classification":
         changes["label_words"] = None
     return _without_unread_files(task, {task.report_split}).model_copy(update=changes)
+
+
+def as_probed(task: Classification, num_examples: int) -> Classification:
+    """The task as a probe of it sees it: without its prose and its choice of scores, and with so many train rows at most."""
+    changes: dict[str, Any] = {
+        **_SAID_ONLY,
+        "label_words": None,
+        "metrics": ("accuracy",),
+        "max_train": min(num_examples, task.max_train or num_examples),
+    }
+    read = _without_unread_files(task, {task.train_split, task.report_split})
+    assert isinstance(read, Classification)
+    return read.model_copy(update=changes)
+
+
+def as_read(task: TaskSpec) -> TaskSpec:
+    """The task without what cannot bear on which rows are read: its prose, its scores but the first."""
+    changes: dict[str, Any] = {**_SAID_ONLY, "metrics": (task.primary_metric,)}
+    if task.kind == "classification":
+        changes["label_words"] = None
+    return _without_unread_files(task, {task.train_split, task.report_split}).model_copy(update=changes)
 
 
 def as_baseline(task: TaskSpec, baseline: BaselineName) -> TaskSpec:

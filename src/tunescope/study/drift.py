@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tunescope.errors import did_you_mean
 from tunescope.fields import Count, Frozen
@@ -44,6 +44,9 @@ class DriftSettings(Frozen):
     """Whether the debiased CKA of every layer of the base model with every layer of the tuned one is computed too."""
     weights: bool = True
     """Whether the updates of the weights themselves are measured, module by module: norms, ranks, spectra."""
+    keep_representations: bool | Literal["base"] = False
+    """Whether pooled hidden states are kept as safetensors: `base` keeps the base model's, once per task, and the base model is
+    not read again for every run; `true` keeps each run's as well. Those of single tokens are never kept."""
     weight_directions: bool = False
     """Whether their singular directions are compared with the base weights' too (subspaces, intruder dimensions): a
     decomposition of every changed weight, minutes for a model of 1.1 B parameters."""
@@ -63,23 +66,43 @@ class DriftSettings(Frozen):
             raise ValueError(
                 "drift through training is followed on pooled states: name another pooling before all_tokens"
             )
+        if self.keep_representations and set(self.pooling) == {"all_tokens"}:
+            raise ValueError("keep_representations: states of single tokens are never kept: name another pooling too")
         if DRIFT_MEASURE not in self.measures:
             raise ValueError(f"measures lacks {DRIFT_MEASURE}, from which a run's drift is computed. Add it")
         return self
 
 
-class RetentionSettings(Frozen):
-    """What tuned models still know of plain text: their loss under the base model's own language-model head."""
+def _true_or_names(value: Any) -> Any:
+    if isinstance(value, bool) or (
+        isinstance(value, list | tuple) and value and all(isinstance(n, str) for n in value)
+    ):
+        return value
+    raise ValueError("must be true, or a list of the study's tasks, such as [mrpc, rte]")
 
-    texts: Annotated[tuple[TextSource, ...], Field(min_length=1)]
+
+class RetentionSettings(Frozen):
+    """What tuned models still know: plain text, under the base model's own language-model head; the study's other tasks."""
+
+    texts: Annotated[tuple[TextSource, ...], Field(min_length=1)] = ()
     window: Annotated[int, Field(ge=8, le=1_000_000)] = 512
     """Tokens read at once; a longer text is cut into windows, each token scored once."""
     max_tokens: Count = 100_000
     """Of each text source: the windows that follow are left out."""
+    probes: Annotated[bool | tuple[str, ...], BeforeValidator(_true_or_names)] = False
+    """Whether every other classification task of the study is read off each run's frozen states by a linear probe, or which."""
+    probe_examples: Count = 1000
+    """A probe is fitted on at most so many of its task's train rows, chosen by row hash."""
+    probe_pooling: Pooling | None = None
+    """How a probe's states are pooled; where absent by the token that heads read: a decoder's last, an encoder's first."""
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _asks_for_something(self) -> Self:
         names = [text.name for text in self.texts]
         if len(set(names)) != len(names):
             raise ValueError(f"texts must have names that differ, got {names}")
+        if not isinstance(self.probes, bool) and len(set(self.probes)) != len(self.probes):
+            raise ValueError(f"probes must differ from each other, got {list(self.probes)}")
+        if not self.texts and not self.probes:
+            raise ValueError("asks for nothing. Give texts, or `probes: true`, or both")
         return self

@@ -1,16 +1,17 @@
-"""The jobs that measure drift: one per run, one per pair of seeds, and the controls once per base model and task."""
+"""The jobs that measure drift: one per run, one per pair of seeds; the base model and the controls once per task."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.configs import (
     DriftConfig,
     DriftControlsConfig,
+    RepresentConfig,
     RetentionConfig,
     as_reported,
     hashes_of,
@@ -40,14 +41,41 @@ class DriftCell:
     job: Job
 
 
+def represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> dict[tuple[str, str], Job]:
+    """Base model and task -> the job that reads the base model for all that is compared with it; none without `drift:`.
+
+    Args:
+        study: What is asked.
+        hashes: File as the study names it -> SHA-256 of its bytes.
+    """
+    if study.drift is None:
+        return {}
+    return {
+        (model.name, task.name): Job(
+            label=label_of(study, model, task.name, "represent"),
+            config=RepresentConfig(
+                **_examples(study, model, task, hashes), keep_states=bool(study.drift.keep_representations)
+            ),
+            about={"base_model": model.name, "task": task.name},
+        )
+        for model in study.base_models
+        for task in study.tasks
+    }
+
+
 def drift_cells(
-    study: StudySpec, runs: Sequence[RunCell], decoders: Mapping[str, bool], hashes: Mapping[str, str]
+    study: StudySpec,
+    runs: Sequence[RunCell],
+    represent: Mapping[tuple[str, str], Job],
+    decoders: Mapping[str, bool],
+    hashes: Mapping[str, str],
 ) -> Iterator[DriftCell]:
     """Every job that measures drift or retention in a study; none where it asks for neither.
 
     Args:
         study: What is asked.
         runs: Its runs.
+        represent: As `represent_jobs` gives them.
         decoders: Base model -> whether it is a decoder; only decoders have a next word to forget.
         hashes: File as the study names it -> SHA-256 of its bytes.
     """
@@ -55,17 +83,20 @@ def drift_cells(
         for task in study.tasks:
             own = [run for run in runs if (run.base_model, run.task.name) == (model.name, task.name)]
             if study.drift is not None:
-                yield from _controls(study, model, task, hashes)
+                base = represent[(model.name, task.name)]
+                yield from _controls(study, model, task, base, hashes)
                 for run in own:
-                    yield _against_base(study, model, run, hashes)
+                    yield _against_base(study, model, run, base, hashes)
                 if "seeds" in study.drift.controls:
                     yield from _between_seeds(study, model, own, hashes)
-            if study.retention is not None and decoders[model.name]:
+            if study.retention is not None and study.retention.texts and decoders[model.name]:
                 for run in own:
                     yield _retention(study, model, run, hashes)
 
 
-def _controls(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> Iterator[DriftCell]:
+def _controls(
+    study: StudySpec, model: BaseModelSpec, task: TaskSpec, base: Job, hashes: Mapping[str, str]
+) -> Iterator[DriftCell]:
     asked = study.drift
     assert asked is not None
     once = tuple(control for control in asked.controls if control not in ("random_update", "seeds"))
@@ -86,11 +117,13 @@ def _controls(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Ma
         task=task,
         method=None,
         seeds=(),
-        job=Job(label=label, config=config, about=about),
+        job=Job(label=label, config=config, inputs={"base": base}, about=about),
     )
 
 
-def _against_base(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: Mapping[str, str]) -> DriftCell:
+def _against_base(
+    study: StudySpec, model: BaseModelSpec, run: RunCell, base: Job, hashes: Mapping[str, str]
+) -> DriftCell:
     asked = study.drift
     assert asked is not None
     config = DriftConfig(
@@ -99,6 +132,7 @@ def _against_base(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: 
         weights=asked.weights,
         weight_directions=asked.weights and asked.weight_directions,
         random_update="random_update" in asked.controls,
+        keep_states=asked.keep_representations is True,
     )
     return DriftCell(
         what="run",
@@ -106,7 +140,12 @@ def _against_base(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: 
         task=run.task,
         method=run.method,
         seeds=(run.seed,),
-        job=Job(label=f"{run.train.label}-drift", config=config, inputs={"run": run.train}, about=run.evaluate.about),
+        job=Job(
+            label=f"{run.train.label}-drift",
+            config=config,
+            inputs={"run": run.train, "base": base},
+            about=run.evaluate.about,
+        ),
     )
 
 
@@ -122,6 +161,7 @@ def _between_seeds(
                 weights=False,
                 weight_directions=False,
                 random_update=False,
+                keep_states=False,
             )
             yield DriftCell(
                 what="seeds",
@@ -163,7 +203,13 @@ def _retention(study: StudySpec, model: BaseModelSpec, run: RunCell, hashes: Map
     )
 
 
-def _on_task(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, object]:
+def _on_task(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
+    assert study.drift is not None
+    return _examples(study, model, task, hashes) | {"measures": study.drift.measures}
+
+
+def _examples(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What is read, and how: the same for every job of drift of a base model and task."""
     asked = study.drift
     assert asked is not None
     seen = as_reported(task)
@@ -171,7 +217,6 @@ def _on_task(study: StudySpec, model: BaseModelSpec, task: TaskSpec, hashes: Map
         "base_model": model,
         "task": seen,
         "files_sha256": hashes_of(seen, hashes),
-        "measures": asked.measures,
         "pooling": asked.pooling,
         "num_examples": asked.num_examples,
     }

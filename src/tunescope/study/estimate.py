@@ -19,6 +19,7 @@ from tunescope.cost.predict import (
     predict_retention,
     predict_training,
 )
+from tunescope.cost.predict_probe import predict_probe
 from tunescope.cost.trainable import what_trains
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.configs import (
@@ -26,6 +27,8 @@ from tunescope.study.configs import (
     DriftConfig,
     DriftControlsConfig,
     EvaluateConfig,
+    ExamplesConfig,
+    ProbeConfig,
     ProposeConfig,
     RepresentConfig,
     RetentionConfig,
@@ -84,7 +87,17 @@ def estimate(plan: Plan, architectures: Mapping[str, Architecture | None], devic
         for sweep in plan.sweeps
     )
     drift = tuple(replace(cell, job=new[id(cell.job)]) for cell in plan.drift)
-    return replace(plan, jobs=tuple(new.values()), runs=runs, baselines=baselines, sweeps=sweeps, drift=drift)
+    probes = tuple(replace(cell, job=new[id(cell.job)]) for cell in plan.probes)
+    return replace(
+        plan,
+        jobs=tuple(new.values()),
+        runs=runs,
+        baselines=baselines,
+        sweeps=sweeps,
+        drift=drift,
+        probes=probes,
+        examples={task: new[id(job)] for task, job in plan.examples.items()},
+    )
 
 
 def estimate_jobs(
@@ -154,7 +167,7 @@ def _estimate(
             missing=f"task {task.name} does not say what it holds (expected: num_train, num_report, mean_tokens)",
         )
     report_rows = min(task.expected.num_report, task.max_report or task.expected.num_report)
-    if isinstance(config, BaselineConfig) and config.base_model is None:
+    if isinstance(config, ExamplesConfig) or (isinstance(config, BaselineConfig) and config.base_model is None):
         return JobEstimate(prediction=predict_baseline(Rows(num=report_rows, mean_tokens=1.0, longest=1)))
     name = str(job.about["base_model"])
     arch = architectures.get(name)
@@ -165,10 +178,14 @@ def _estimate(
         return _estimate_training(config, task, arch, device, plan)
     batch_tokens = compute.evaluation_batch_tokens
     if isinstance(config, RepresentConfig):
-        asked = min(config.num_examples, report_rows)
         return JobEstimate(
             prediction=predict_representation(
-                arch, device, rows=rows(asked), num_poolings=len(config.pooling), evaluation_batch_tokens=batch_tokens
+                arch,
+                device,
+                rows=rows(min(config.num_examples or report_rows, report_rows)),
+                num_poolings=len(config.pooling),
+                num_kept=_num_pooled(config) if config.keep_states else 0,
+                evaluation_batch_tokens=batch_tokens,
             )
         )
     if isinstance(config, DriftConfig | DriftControlsConfig):
@@ -179,6 +196,20 @@ def _estimate(
                 rows=rows(min(config.num_examples or report_rows, report_rows)),
                 num_models=_num_models(config),
                 num_poolings=len(config.pooling),
+                num_kept=_num_pooled(config) if isinstance(config, DriftConfig) and config.keep_states else 0,
+                is_base_kept=_is_base_kept(job),
+                evaluation_batch_tokens=batch_tokens,
+            )
+        )
+    if isinstance(config, ProbeConfig):
+        num_train = min(num_training_rows(task)[0], config.task.max_train or task.expected.num_train)
+        return JobEstimate(
+            prediction=predict_probe(
+                arch,
+                device,
+                train=rows(num_train),
+                report=rows(report_rows),
+                num_labels=len(config.task.labels),
                 evaluation_batch_tokens=batch_tokens,
             )
         )
@@ -205,6 +236,19 @@ def _num_models(config: DriftConfig | DriftControlsConfig) -> int:
     if isinstance(config, DriftConfig):
         return 4 if config.random_update else 2  # the tuned model, merged, and the one that is moved
     return 2
+
+
+def _num_pooled(config: RepresentConfig | DriftConfig) -> int:
+    """Ways to pool whose states can be kept: all but single tokens."""
+    return sum(how != "all_tokens" for how in config.pooling)
+
+
+def _is_base_kept(job: Job) -> bool:
+    """Whether a job of drift finds its base model's states instead of reading the model."""
+    base = job.inputs.get("base")
+    if base is None or not isinstance(base.config, RepresentConfig):
+        return False
+    return base.config.keep_states and _num_pooled(base.config) == len(base.config.pooling)
 
 
 def _estimate_training(

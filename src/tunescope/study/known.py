@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
 from tunescope.cost.architecture import KNOWN, Architecture, is_decoder_config, read_architecture
 from tunescope.cost.devices import DEVICES, DeviceProfile, this_machine
 from tunescope.errors import StudyError, TunescopeError, did_you_mean
+from tunescope.fields import Frozen
 from tunescope.hub.source import Source
+from tunescope.study.own_files import own_files_sha256
 from tunescope.study.spec import StudySpec
 
 
@@ -33,10 +37,33 @@ def architectures(study: StudySpec, source: Source) -> dict[str, Architecture | 
     return found
 
 
-def decoders(study: StudySpec, source: Source) -> Mapping[str, bool]:
+class Known(Frozen):
+    """What a plan rests on besides the study: kept in the store, so that a plan can be made where no model or file is."""
+
+    decoders: dict[str, bool] = Field(default_factory=dict)
+    """Base model -> whether it is a decoder."""
+    files_sha256: dict[str, str] = Field(default_factory=dict)
+    """Data file as the study names it -> SHA-256 of its bytes."""
+
+
+def known_of(study: StudySpec, source: Source) -> Known:
+    """What there is to know of a study's models and files.
+
+    Raises:
+        TunescopeError: If a file is not there, or a model must be known and is not.
+    """
+    return Known(decoders=dict(decoders(study, source)), files_sha256=own_files_sha256(study, source))
+
+
+def decoders(study: StudySpec, source: Source, known: Mapping[str, bool] | None = None) -> Mapping[str, bool]:
     """Whether each base model is a decoder, as its config says; asked of the hub where it must be known.
 
     It must where a zero-shot baseline depends on it; elsewhere a model that nobody knows yet counts as none.
+
+    Args:
+        study: The study.
+        source: Where models are looked up.
+        known: What an earlier run found, for models whose config is not at hand.
 
     Raises:
         ModelError: If it must be known and the hub does not tell.
@@ -47,6 +74,9 @@ def decoders(study: StudySpec, source: Source) -> Mapping[str, bool]:
     found: dict[str, bool] = {}
     for model in study.base_models:
         config = source.local_config(model.name, model.revision)
+        if config is None and known is not None and model.name in known:
+            found[model.name] = known[model.name]
+            continue
         if config is None and model.name in KNOWN:
             found[model.name] = KNOWN[model.name].is_decoder
             continue

@@ -16,7 +16,7 @@ from tunescope.search.space import Choice, typical
 from tunescope.study.family import hypothesis_problems, repeated_hypotheses
 from tunescope.study.hypothesis import unknown_measure
 from tunescope.study.mentions import check_mentions
-from tunescope.study.parts import check_doubles, check_task
+from tunescope.study.parts import check_doubles, check_moved, check_task
 from tunescope.study.problems import checked, join, shown, unknown_field
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import MethodEntry, StudySpec
@@ -116,6 +116,7 @@ def _study(raw: dict[Any, Any], problems: list[str]) -> StudySpec | None:
         values["base_models"] = [
             {"name": entry} if isinstance(entry, str) else entry for entry in values["base_models"]
         ]
+    check_moved(values, problems)
     check_doubles(values, problems)
     tasks = _tasks(values.get("tasks"), problems) if "tasks" in values else None
     methods = _methods(values.get("methods"), problems) if "methods" in values else None

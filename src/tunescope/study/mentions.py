@@ -1,15 +1,16 @@
-"""What a study mentions by name beside its tasks and methods: metrics of published figures and expectations, kinds of job."""
+"""What a study mentions by name beside its tasks and methods: metrics of published figures and expectations, kinds of job, probes."""
 
 from __future__ import annotations
 
 from tunescope.errors import did_you_mean
+from tunescope.study.probe_jobs import check_probes
 from tunescope.study.problems import join, shown
 from tunescope.study.spec import JOB_KINDS, StudySpec
 from tunescope.tasks.scores import SCORES
 
 
 def check_mentions(study: StudySpec, problems: list[str]) -> None:
-    """Complains of a metric that a task has not, a figure out of its metric's range, and an unknown step."""
+    """Complains of a metric that a task has not, a figure out of its metric's range, an unknown step, and a probe of no such task."""
     metrics = {task.name: task.metrics for task in study.tasks}
     for task in study.tasks:
         fitting = [name for name, score in SCORES.items() if task.kind in score.kinds]
@@ -37,6 +38,7 @@ def check_mentions(study: StudySpec, problems: list[str]) -> None:
                 problems.append(
                     f"{join('placement', index, 'steps')}: '{step}' is no kind of job. {did_you_mean(step, JOB_KINDS)}"
                 )
+    check_probes(study, problems)
 
 
 def _out_of_range(at: str, metric: str, value: float) -> list[str]:

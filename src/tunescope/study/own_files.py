@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tunescope.errors import StudyError
+from tunescope.errors import DataError, StudyError
 from tunescope.hub.source import Source
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.spec import Expected, TaskSpec
@@ -18,17 +18,22 @@ _CHARACTERS_PER_TOKEN = 4.0
 _SAMPLE = 2000
 
 
-def own_files_sha256(study: StudySpec, source: Source) -> dict[str, str]:
+def own_files_sha256(study: StudySpec, source: Source, known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Data file as the study names it -> SHA-256 of its bytes.
 
+    Args:
+        study: The study.
+        source: Where its files are.
+        known: What an earlier run found, for files that are no longer there.
+
     Raises:
-        DataError: If a file is not there.
+        DataError: If a file is not there, and not known.
         StudyError: If a task's report rows are its train rows: the study would report memory as skill.
     """
     files = {file for task in study.tasks for file in (task.dataset.files or {}).values()}
     texts = () if study.retention is None else study.retention.texts
     files |= {text.file for text in texts if text.file is not None}
-    hashes = {file: source.file_sha256(file) for file in sorted(files)}
+    hashes = {file: _sha256(file, source, known or {}) for file in sorted(files)}
     _refuse_equal_splits(study, hashes)
     return hashes
 
@@ -48,6 +53,15 @@ def with_own_rows(study: StudySpec, source: Source) -> StudySpec:
 def mean_tokens(characters: float) -> float:
     """Tokens of a text of so many characters under a vocabulary of about 32,000."""
     return 1.0 + characters / _CHARACTERS_PER_TOKEN
+
+
+def _sha256(file: str, source: Source, known: Mapping[str, str]) -> str:
+    try:
+        return source.file_sha256(file)
+    except DataError:
+        if file in known:
+            return known[file]
+        raise
 
 
 def _refuse_equal_splits(study: StudySpec, hashes: Mapping[str, str]) -> None:

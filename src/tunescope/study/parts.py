@@ -21,7 +21,6 @@ def check_doubles(values: Mapping[Any, Any], problems: list[str]) -> None:
         values: The study as its file says it; what is no list or map is left to others.
         problems: Gets the complaints.
     """
-    representations = values.get("representations")
     lists = {
         "tasks": (values.get("tasks"), _name, "Each result needs a name of its own: drop one, or rename it"),
         "base_models": (
@@ -31,11 +30,6 @@ def check_doubles(values: Mapping[Any, Any], problems: list[str]) -> None:
         ),
         "seeds": (values.get("seeds"), _seed, "A run that counts twice would invent a spread: drop one"),
         "baselines": (values.get("baselines"), _name, "Drop one"),
-        "representations.pooling": (
-            representations.get("pooling") if isinstance(representations, dict) else None,
-            _name,
-            "Drop one",
-        ),
     }
     for what, (entries, named, mend) in lists.items():
         names = [named(entry) for entry in entries] if isinstance(entries, list) else []
@@ -47,6 +41,21 @@ def check_doubles(values: Mapping[Any, Any], problems: list[str]) -> None:
             problems.append(
                 f"{join('methods', name)} bears the name of a baseline, beside which it would stand in every table: rename it"
             )
+
+
+def check_moved(values: dict[Any, Any], problems: list[str]) -> None:
+    """Complains of keys that an earlier version had, with what stands for them now, and takes them out.
+
+    Args:
+        values: The study as its file says it.
+        problems: Gets the complaints.
+    """
+    if "representations" in values:
+        del values["representations"]
+        problems.append(
+            "representations is not a field of StudySpec. Base models' hidden states are kept, on the examples and by the "
+            "poolings of drift, with `drift: {keep_representations: base}`"
+        )
 
 
 def check_task(task: TaskSpec, problems: list[str]) -> None:

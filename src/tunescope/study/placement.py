@@ -58,7 +58,8 @@ def place(plan: Plan, num_workers: int) -> Placement:
     """Spreads a plan's jobs over workers.
 
     Jobs connected by inputs (a run's training and evaluation; a sweep with its trials and the runs that use its choice) are one
-    group and stay on one worker, so that no worker waits for another and each may have a disk of its own. Groups that
+    group and stay on one worker, so that no worker waits for another and each may have a disk of its own. What was read of a
+    base model connects none: a worker that does not see another's artifacts reads it for itself. Groups that
     the study pins go where it says; the last pin that fits a job wins. The others are taken longest first, each to the worker
     that is free first (Graham, 1969). Where there are several base models, one worker after the other is filled with one
     model's groups after the other instead, if the last worker so ends at most 5% later.
@@ -87,7 +88,8 @@ def place(plan: Plan, num_workers: int) -> Placement:
         workers.append(_load(number + 1, jobs))
     seconds = [worker.predicted_s for worker in workers]
     makespan = None if any(value is None for value in seconds) else max(value for value in seconds if value is not None)
-    return Placement(workers=tuple(workers), makespan_s=makespan, notes=_notes(len(plan.jobs), len(known)))
+    notes = (*_notes(len(plan.jobs), len(known)), *_made_twice(workers))
+    return Placement(workers=tuple(workers), makespan_s=makespan, notes=notes)
 
 
 def _check_pins(pins: Sequence[Pin], num_workers: int) -> None:
@@ -102,7 +104,7 @@ def _check_pins(pins: Sequence[Pin], num_workers: int) -> None:
 
 
 def _groups(plan: Plan, unknown_s: float) -> list[_Group]:
-    """Jobs connected by inputs, in the order of their first job."""
+    """Jobs connected by inputs, in the order of their first job; those that are made where they are needed connect none."""
     parent: dict[int, int] = {id(job): id(job) for job in plan.jobs}
 
     def root(key: int) -> int:
@@ -113,7 +115,8 @@ def _groups(plan: Plan, unknown_s: float) -> list[_Group]:
 
     for job in plan.jobs:
         for needed in job.inputs.values():
-            parent[root(id(needed))] = root(id(job))
+            if not needed.config.is_made_where_needed:
+                parent[root(id(needed))] = root(id(job))
     members: dict[int, list[Job]] = {}
     places: dict[int, int] = {}
     for number, job in enumerate(plan.jobs):
@@ -220,6 +223,23 @@ def _load(number: int, jobs: Sequence[Job]) -> WorkerLoad:
 def _sum(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _made_twice(workers: Sequence[WorkerLoad]) -> tuple[str, ...]:
+    """What is said of jobs that other workers need as well."""
+    needed = {
+        job.id: job.kind
+        for worker in workers
+        for needing in worker.jobs
+        for job in needing.inputs.values()
+        if job.config.is_made_where_needed and all(job is not own for own in worker.jobs)
+    }
+    if not needed:
+        return ()
+    return (
+        f"{len(needed)} {'job' if len(needed) == 1 else 'jobs'} ({', '.join(sorted(set(needed.values())))}) needed on other "
+        f"workers too: one that does not share the store makes them again, which is not in its time",
+    )
 
 
 def _notes(num_jobs: int, num_known: int) -> tuple[str, ...]:

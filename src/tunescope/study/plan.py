@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunescope.models.base import BaseModelSpec
 from tunescope.study.configs import (
     BaselineConfig,
     EvaluateConfig,
-    RepresentConfig,
     TrainConfig,
     TrialConfig,
     as_baseline,
@@ -18,9 +17,11 @@ from tunescope.study.configs import (
     as_trained_on,
     hashes_of,
 )
-from tunescope.study.drift_jobs import DriftCell, drift_cells
+from tunescope.study.drift_jobs import DriftCell, drift_cells, represent_jobs
+from tunescope.study.example_jobs import example_jobs
 from tunescope.study.job import Job
 from tunescope.study.labels import label_of
+from tunescope.study.probe_jobs import ProbeCell, probe_cells
 from tunescope.study.spec import BaselineName, MethodEntry, StudySpec
 from tunescope.study.sweeps import Sweep, make_sweep
 from tunescope.tasks.spec import TaskSpec
@@ -58,10 +59,13 @@ class Plan:
     baselines: tuple[BaselineCell, ...]
     sweeps: tuple[Sweep, ...] = ()
     drift: tuple[DriftCell, ...] = ()
+    probes: tuple[ProbeCell, ...] = ()
+    examples: Mapping[str, Job] = field(default_factory=dict)
+    """Task -> the job that keeps its report rows as people read them."""
 
 
 def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapping[str, str] | None = None) -> Plan:
-    """The jobs of a study: baselines, representations, each run's trials, training and evaluation, then what drifted.
+    """The jobs of a study: baselines, examples, representations, each run's trials, training and evaluation, then what drifted.
 
     Args:
         study: What is asked.
@@ -70,20 +74,22 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
     """
     hashes = files_sha256 or {}
     baselines = tuple(_baseline_cells(study, decoders, hashes))
-    represent = tuple(_represent_jobs(study, hashes))
+    represent = represent_jobs(study, hashes)
     runs: list[RunCell] = []
     sweeps: list[Sweep] = []
     jobs: dict[int, Job] = {}
 
-    def add(job: Job) -> Job:
+    def add(job: Job) -> None:
+        if id(job) in jobs:  # or every wave of a sweep would walk all waves before it again, and those theirs
+            return
         for needed in job.inputs.values():
             add(needed)
-        jobs.setdefault(id(job), job)
-        return job
+        jobs[id(job)] = job
 
     for cell in baselines:
         add(cell.job)
-    for job in represent:
+    examples = example_jobs(study, hashes)
+    for job in (*examples.values(), *represent.values()):
         add(job)
     for model in study.base_models:
         for task in study.tasks:
@@ -96,9 +102,12 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
                     add(run.train)
                     add(run.evaluate)
                     runs.append(run)
-    drift = tuple(drift_cells(study, runs, decoders, hashes))
+    drift = tuple(drift_cells(study, runs, represent, decoders, hashes))
     for measured in drift:
         add(measured.job)
+    probes = tuple(probe_cells(study, runs, decoders, hashes))
+    for probe in probes:
+        add(probe.job)
     return Plan(
         study=study,
         jobs=tuple(jobs.values()),
@@ -106,6 +115,8 @@ def make_plan(study: StudySpec, decoders: Mapping[str, bool], files_sha256: Mapp
         baselines=baselines,
         sweeps=tuple(sweeps),
         drift=drift,
+        probes=probes,
+        examples=examples,
     )
 
 
@@ -243,20 +254,3 @@ def baselines_left_out(study: StudySpec, there: Collection[tuple[str, str, str |
         told = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
         lines.extend([f"no baseline {baseline} for {told}"] if told else [])
     return lines
-
-
-def _represent_jobs(study: StudySpec, hashes: Mapping[str, str]) -> Iterator[Job]:
-    asked = study.representations
-    if asked is None:
-        return
-    for model in study.base_models:
-        for task in study.tasks:
-            config = RepresentConfig(
-                base_model=model,
-                task=as_reported(task),
-                files_sha256=hashes_of(as_reported(task), hashes),
-                num_examples=asked.num_examples,
-                pooling=asked.pooling,
-            )
-            label = label_of(study, model, task.name, "represent")
-            yield Job(label=label, config=config, about={"base_model": model.name, "task": task.name})

@@ -12,7 +12,7 @@ from tunescope.methods import Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.settings import SweepSettings
 from tunescope.search.space import Space, is_searched, typical
-from tunescope.study.drift import DriftSettings, Pooling, RetentionSettings
+from tunescope.study.drift import DriftSettings, RetentionSettings
 from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks.spec import TaskSpec
@@ -84,14 +84,6 @@ class Override(Frozen):
         )
 
 
-class Representations(Frozen):
-    """Pooled hidden states of the base models on each task's report rows."""
-
-    num_examples: Count = 750
-    """At most so many examples per task."""
-    pooling: tuple[Pooling, ...] = ("last_token",)
-
-
 class Device(Frozen):
     """A machine the study may use, for predictions and for `check`."""
 
@@ -121,11 +113,13 @@ class Compute(Frozen):
     """CPU threads of one job; where absent, what OMP_NUM_THREADS says, else the physical cores the process may use."""
     checkpoint_every_s: Annotated[float, Field(ge=0.0)] = 120.0
     """Seconds between checkpoints: what a crash may cost."""
+    price_per_hour: Annotated[float, Field(ge=0.0)] | None = None
+    """What an hour of one machine costs, in whatever money; the report then tells what each part of the study cost."""
 
 
 JOB_KINDS = (
     *("baseline", "propose", "trial", "select", "train", "evaluate"),
-    *("represent", "drift", "drift_controls", "retention"),
+    *("represent", "drift", "drift_controls", "retention", "probe", "examples"),
 )
 """What a pin may name as steps."""
 
@@ -190,7 +184,6 @@ class StudySpec(Frozen):
     overrides: tuple[Override, ...] = ()
     sweep: SweepSettings = SweepSettings()
     baselines: tuple[BaselineName, ...] = ("majority", "random", "reference", "zero_shot")
-    representations: Representations | None = None
     drift: DriftSettings | None = None
     retention: RetentionSettings | None = None
     compute: Compute = Compute()

@@ -54,6 +54,17 @@ def current_name(name: str) -> str:
     return name
 
 
+def block_of(name: str) -> int | None:
+    """Which block of a stack a tensor belongs to, counted from 0; None outside of blocks.
+
+    Example:
+        >>> block_of("encoder.layer.11.output.dense.weight"), block_of("embeddings.word_embeddings.weight")
+        (11, None)
+    """
+    found = _BLOCK.match(name)
+    return int(found.group(2)) if found else None
+
+
 def match(
     tuned: Mapping[str, tuple[int, ...]], base: Mapping[str, tuple[int, ...]], *, where: str, of: str
 ) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,83 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import f1_score
 
+from made_study import NUM_EXAMPLES, MadeStudy
 from tunescope.analysis.hypotheses import compare_study, comparisons_as_table
-from tunescope.report.hypotheses import hypothesis_summary
-from tunescope.report.results import render
-from tunescope.store import Failure, RecordFields, Store
-from tunescope.study.load import parse_study
-from tunescope.study.plan import make_plan
-
-_TEXT = """
-name: t
-base_model: org/decoder
-tasks: [mrpc]
-methods: {full: {}, lora: {}, head_only: {}}
-seeds: [1, 2, 3, 4, 5, 6, 7, 8]
-baselines: []
-"""
-_LABELS = ("not_equivalent", "equivalent")
-_N = 400
+from tunescope.report.terminal.hypotheses import hypothesis_summary
+from tunescope.report.terminal.results import render
 
 
-class Made:
-    """A plan and a store with runs whose answers are given, and nothing computed."""
-
-    def __init__(self, folder, *changes):
-        self.plan = make_plan(parse_study(_TEXT, "t", changes), {"org/decoder": True})
-        self.store = Store.open(folder, create=True)
-        self.targets = np.arange(_N) % 2
-
-    def commit(self, job, facts, fill=lambda out: None):
-        work = self.store.begin(job.kind, job.id)
-        fill(work.out)
-        self.store.commit(
-            work,
-            RecordFields(
-                label=job.label,
-                config=job.config.identity(),
-                inputs={role: needed.id for role, needed in job.inputs.items()},
-                facts=facts,
-                started_at=datetime.now(UTC),
-                duration_s=1.0,
-                peak_memory_gib=0.25,
-                peak_memory_covers="job",
-            ),
-        )
-
-    def answers(self, method, seed, accuracy):
-        """(n,) predicted label ids: so many right, where depends on the seed a little."""
-        rng = np.random.default_rng([len(method), seed])
-        difficulty = np.random.default_rng(7).permutation(_N) + rng.normal(0.0, 8.0, _N)
-        is_right = difficulty < accuracy * _N
-        return np.where(is_right, self.targets, 1 - self.targets)
-
-    def run(self, method, accuracy, train_s=10.0, seeds=range(1, 9)):
-        for cell in self.plan.runs:
-            if cell.method != method or cell.seed not in seeds:
-                continue
-            predictions = self.answers(method, cell.seed, accuracy)
-            table = pa.table(
-                {
-                    "id": [f"row{i}" for i in range(_N)],
-                    "target": [_LABELS[i] for i in self.targets],
-                    "prediction": [_LABELS[i] for i in predictions],
-                }
-            )
-
-            def fill(out, table=table):
-                pq.write_table(table, out / "predictions.parquet")
-                (out / "metrics.json").write_text(json.dumps({"scores": {}, "undefined": {}, "num_examples": _N}))
-
-            self.commit(cell.train, {"train_s": train_s + cell.seed / 10, "weights_sha256": f"{method}{cell.seed}"})
-            self.commit(cell.evaluate, {}, fill)
-
-    def fail(self, method, seed, reason):
-        (cell,) = (one for one in self.plan.runs if (one.method, one.seed) == (method, seed))
-        self.store.begin(cell.train.kind, cell.train.id)
-        failure = Failure(label="x", reason=reason, error="E", traceback="", log="x", failed_at=datetime.now(UTC))
-        self.store.fail(cell.train.kind, cell.train.id, failure)
-
+class _Compared(MadeStudy):
     def compared(self, **options):
         return compare_study(self.plan, self.store, **options)
 
@@ -95,7 +24,7 @@ class Made:
 @pytest.fixture
 def made(tmp_path):
     def make(*changes):
-        return Made(tmp_path / "store", *changes)
+        return _Compared(tmp_path / "store", *changes)
 
     return make
 
@@ -115,7 +44,7 @@ def test_a_against_b_is_a_minus_b_and_the_verdict_is_on_a(made):
     assert (down.measure, down.verdict.answer) == ("f1", "worse")
     expected = [f1_score(made.targets, made.answers("head_only", seed, 0.55)) for seed in range(1, 9)]
     assert down.comparison.a_scores == pytest.approx(expected)
-    assert (up.comparison.num_seeds, up.comparison.num_examples) == ((8, 8), (_N, _N))
+    assert (up.comparison.num_seeds, up.comparison.num_examples) == ((8, 8), (NUM_EXAMPLES, NUM_EXAMPLES))
     rows = comparisons_as_table([up, down]).to_pylist()
     assert [(row["a"], row["b"], row["verdict"]) for row in rows] == [
         ("lora", "full", "better"),
@@ -235,9 +164,9 @@ def test_seeds_on_other_examples_are_not_compared(made):
     made.store.forget(cell.evaluate.id)
 
     def fill(out):
-        other = table.set_column(0, "id", pa.array([f"other{i}" for i in range(_N)]))
+        other = table.set_column(0, "id", pa.array([f"other{i}" for i in range(NUM_EXAMPLES)]))
         pq.write_table(other, out / "predictions.parquet")
-        (out / "metrics.json").write_text(json.dumps({"scores": {}, "undefined": {}, "num_examples": _N}))
+        (out / "metrics.json").write_text(json.dumps({"scores": {}, "undefined": {}, "num_examples": NUM_EXAMPLES}))
 
     made.commit(cell.evaluate, {}, fill)
     (found,) = made.compared()

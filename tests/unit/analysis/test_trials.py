@@ -13,7 +13,7 @@ from tunescope.analysis.collect import as_table
 from tunescope.analysis.optuna_storage import write_optuna_storage
 from tunescope.analysis.sweeps import summarise_sweeps
 from tunescope.analysis.trials import TrialRow, collect_trials, effective_scale
-from tunescope.report.trials import sweep_lines, trial_summary
+from tunescope.report.terminal.trials import sweep_lines, trial_summary
 from tunescope.search.trial import TrialTraining
 from tunescope.steps import propose, select
 from tunescope.store import Failure, RecordFields, Store
@@ -235,3 +235,19 @@ def test_a_storage_is_written_again_only_for_other_sweeps(made, tmp_path):
     written.write_bytes(b"no database")
     write_optuna_storage(made.plan, made.store, tmp_path)
     assert len(optuna.load_study(study_name="org/decoder/rte/lora", storage=f"sqlite:///{written}").trials) == 4
+
+
+def test_a_damaged_trial_or_choice_is_failed_with_what_is_wrong_and_hides_no_other(made):
+    made.whole()
+    file = made.store.artifact("trial", made.jobs["rte-lora-trial3"].id) / "trial.json"
+    file.write_text("{}")
+    rows = made.rows()
+    assert [row.train_s for row in rows] == [2.0, None, 2.0, None]
+    assert [row.score for row in rows] == [0.6, None, 0.4, 0.8], "the choice still knows them"
+    choice = made.store.artifact("select", made.jobs["rte-lora-select"].id) / "selected.json"
+    choice.write_text("{}")
+    rows = made.rows()
+    assert [row.state for row in rows] == ["complete", "failed", "pruned", "failed"]
+    assert "trial.json has 2 bytes instead of" in rows[3].reason
+    (summary,) = summarise_sweeps(made.plan, made.store)
+    assert summary.chosen.startswith("no choice: artifact select/")

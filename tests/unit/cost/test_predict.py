@@ -83,8 +83,14 @@ def test_scoring_keeps_predictions_and_no_weights() -> None:
 
 
 def test_representations_are_kept_for_every_layer_and_pooling() -> None:
-    kept = predict_representation(TINYLLAMA, L4, rows=ROWS, num_poolings=2, evaluation_batch_tokens=16384)
-    assert kept.disk_gib == pytest.approx(2 * 4 * 3300 * 2048 * 23 / 2**30)
+    def predicted(num_kept: int) -> Prediction:
+        return predict_representation(
+            TINYLLAMA, L4, rows=ROWS, num_poolings=2, num_kept=num_kept, evaluation_batch_tokens=16384
+        )
+
+    states = 2 * 4 * 3300 * 2048 * 24 / 2**30  # embeddings, 22 blocks, the final norm
+    assert predicted(2).disk_gib - predicted(0).disk_gib == pytest.approx(states, rel=1e-4)
+    assert predicted(0).disk_gib < 1e-3
 
 
 def test_counting_labels_is_cheap() -> None:

@@ -16,8 +16,8 @@ PAIRS = (Pair(compared="tuned"), Pair(compared="random_update", other=2))
 SUMMABLE = ("debiased_linear_cka", "linear_cka", "cosine", "relative_change", "norm_ratio")
 
 
-def _summed(*models, pairs=PAIRS[:1], measures=SUMMABLE, layer_pairs=False, **how):
-    sums = SummedStates(pairs)
+def _summed(*models, pairs=PAIRS[:1], measures=SUMMABLE, layer_pairs=False, num_sampled=2048, **how):
+    sums = SummedStates(pairs, num_examples=len(next(iter(models[0].values()))), num_sampled=num_sampled)
     for batch in batches(*models, **how):
         sums.add(batch)
     rows = list(rows_of_sums(sums, measures, layer_pairs=layer_pairs))
@@ -42,18 +42,42 @@ def test_sums_and_held_states_agree_to_1e_10(n):
         assert row.value == pytest.approx(held[key].value, abs=1e-10), key
         assert row.num_examples == n
         assert row.note == held[key].note
-        if "cka" not in row.measure:
+        if row.measure == "linear_cka":
+            assert row.ci_low is None
+        else:
             assert (row.ci_low, row.ci_high) == pytest.approx((held[key].ci_low, held[key].ci_high), abs=1e-7)
+
+
+def test_the_interval_of_a_sample_is_about_the_value_of_all_and_scaled():
+    X = some_states(0, n=1500)
+    Y = moved(X, 0.3)
+    row = _summed(X, Y, num_sampled=600)["tuned", "block_01", "block_01", "debiased_linear_cka"]
+    held = _held(X, Y)["tuned", "block_01", "block_01", "debiased_linear_cka"]
+    assert row.note == "interval by jackknife over 600 of 1,500 examples, scaled"
+    assert row.value == pytest.approx(held.value, abs=1e-10)
+    low, high = np.log(1.0 - row.ci_low), np.log(1.0 - row.ci_high)
+    assert (low + high) / 2 == pytest.approx(np.log(1.0 - row.value))
+    assert row.ci_high - row.ci_low == pytest.approx(held.ci_high - held.ci_low, rel=0.15)  # and not 1.6 times as wide
+    assert row.standard_error == pytest.approx(held.standard_error, rel=0.15)
+
+
+def test_a_sample_too_small_for_an_interval_says_so():
+    X = some_states(0)
+    row = _summed(X, moved(X, 0.3), num_sampled=4)["tuned", "block_01", "block_01", "debiased_linear_cka"]
+    assert row.value is not None
+    assert row.ci_low is None
+    assert row.note == "no interval: debiased_cka_jackknife: needs at least 5 examples, got 4."
 
 
 def test_any_batches_in_any_order_give_the_same():
     X = some_states(0, n=1500)
     Y = moved(X, 0.3)
-    once = _summed(X, Y, size=1500, order_seed=0)
+    once = _summed(X, Y, size=1500, order_seed=0, num_sampled=300)
     for size, order in ((200, 0), (7, 0), (1, 5), (999, 6)):
-        again = _summed(X, Y, size=size, order_seed=order)
+        again = _summed(X, Y, size=size, order_seed=order, num_sampled=300)
         for key, row in again.items():
             assert row.value == pytest.approx(once[key].value, abs=1e-10), (size, key)
+            assert row.ci_low == pytest.approx(once[key].ci_low, abs=1e-10), (size, key)
 
 
 def test_a_mean_that_is_large_beside_the_spread_costs_no_digits():

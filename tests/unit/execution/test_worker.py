@@ -50,6 +50,7 @@ def test_a_failed_job_leaves_its_reason_traceback_and_work_folder(store, run):
     outcome = run(job)
     assert outcome.status == "failed"
     assert outcome.error == store.failure(job.kind, job.id)
+    assert outcome.error.duration_s == outcome.duration_s > 0.0
     assert outcome.error.reason == f"job fake/{job.id[:8]} (bad) failed with RuntimeError: the step broke"
     assert outcome.error.error == "builtins.RuntimeError"
     assert 'raise RuntimeError("the step broke' in outcome.error.traceback

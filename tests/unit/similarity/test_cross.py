@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunescope.similarity import cross
-from tunescope.similarity.cross import cheaper_form, crossing, off_diagonal_traces
+from tunescope.similarity import cross, products
+from tunescope.similarity.cross import cheaper_form, crossing, gram_rows, off_diagonal_traces
 
 RNG = np.random.default_rng(0)
 XS = [X - X.mean(axis=0) for X in (RNG.normal(size=(90, 5)), RNG.normal(size=(90, 12)))]
@@ -36,17 +36,33 @@ def test_a_model_with_itself(form: cross.Form) -> None:
 
 
 def test_float32_products_are_summed_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross, "_ROWS_PER_PRODUCT", 32)
+    monkeypatch.setattr(products, "_ROWS_PER_PRODUCT", 32)
     for form in ("gram", "features"):
         found = off_diagonal_traces(XS, YS, form=form, dtype=np.float32)  # type: ignore[arg-type]
         np.testing.assert_allclose(found.cross, off_diagonal_traces(XS, YS, form="gram").cross, rtol=1e-5)
         assert found.cross.dtype == np.float64
 
 
+@pytest.mark.parametrize("rows", [1, 7, 90, 96])
+@pytest.mark.parametrize("at_once", [0, 90])
+def test_panels_of_one_pair(rows: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross, "_ROWS_PER_PANEL", rows)
+    monkeypatch.setattr(cross, "_ROWS_AT_ONCE", at_once)
+    X, Y = XS[0], YS[0]
+    found = off_diagonal_traces([X], [Y], form="gram")
+    own = off_diagonal_traces([X], [X], form="gram")
+    assert found.cross[0, 0] == pytest.approx(_trace(X, Y), rel=1e-12)
+    assert (found.self_x[0], found.self_y[0]) == pytest.approx((_trace(X, X), _trace(Y, Y)), rel=1e-12)
+    assert own.self_x[0] == pytest.approx(_trace(X, X), rel=1e-12)
+    K, L = X @ X.T, Y @ Y.T
+    by_row = (K * L).sum(axis=1) - np.diag(K) * np.diag(L)
+    np.testing.assert_allclose(gram_rows([X, Y], [(0, 1)])[0], by_row, rtol=1e-11)
+
+
 def test_the_rule() -> None:
     assert cheaper_form(750, 2048, 2048) == "gram"
     assert cheaper_form(11_873, 2048, 2048) == "features"
-    assert 3000 <= crossing(2048, 2048) <= 4000
+    assert 3000 <= crossing(2048, 2048) <= 4200
     assert 20_000 <= crossing(2048, 2048, num_x=23, num_y=23) <= 50_000
     edge = crossing(384, 384)
     assert (cheaper_form(edge, 384, 384), cheaper_form(edge + 1, 384, 384)) == ("gram", "features")

@@ -142,6 +142,17 @@ def test_too_few() -> None:
         PairSums(3, 3, shift_y=np.zeros(2))
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1e8])
+def test_numbers_whose_products_float32_does_not_hold(scale: float) -> None:
+    X32, Y32 = (FAR[:100] * scale).astype(np.float32), Y[:100].astype(np.float32)
+    sums = _pass(X32, Y32)
+    assert sums.debiased_linear_cka() == pytest.approx(debiased_linear_cka(X32, Y32), abs=1e-7)
+    sums = _pass(X32, Y32)
+    sums.fold()
+    with pytest.raises(ValueError, match=r"^PairSums: X has a mean square of .*: scale it, or take dtype=np.float64"):
+        sums.debiased_linear_cka()
+
+
 @pytest.mark.parametrize("folded", [False, True])
 def test_nan_where_all_examples_are_equally_far_apart(folded: bool) -> None:
     sums = _pass(np.eye(9), RNG.normal(size=(9, 3)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,9 +36,25 @@ def test_memory_does_not_grow_with_examples(monkeypatch: pytest.MonkeyPatch) -> 
     sums, most = PairSums(10, 7), 0
     for start in range(0, N, 30):
         sums.update(FAR[start : start + 30], Y[start : start + 30])
-        most = max(most, sum(len(rows) for rows in sums._kept[0]))
-    assert most <= 100 + 64
-    assert sums.debiased_linear_cka() == pytest.approx(debiased_linear_cka(FAR, Y), abs=1e-6)
+        held = [*sums._kept, *sums._block]
+        most = max(most, sum(len(rows) for rows in held))
+    assert most <= 2 * (100 + 30)
+    assert sums.num_examples == N
+    assert sums.debiased_linear_cka() == pytest.approx(debiased_linear_cka(FAR, Y), abs=1e-8)
+
+
+def test_a_pass_of_many_rows_holds_a_block_and_its_sums() -> None:
+    d, rows = 64, np.random.default_rng(1).normal(size=(4096, 64)).astype(np.float32)
+    sums = PairSums(d, d)
+    for _ in range(2):
+        sums.update(rows, rows)
+    tracemalloc.start()
+    for _ in range(12):  # 49,152 rows, 12 MiB a side
+        sums.update(rows, rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sums.num_examples == 14 * 4096
+    assert peak < 4 * 2**20
 
 
 def test_batches_are_copied() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tunescope.similarity.cka import debiased_linear_cka
 from tunescope.similarity.hsic import hsic_debiased
-from tunescope.similarity.tokens import TokenPairSums
+from tunescope.similarity.tokens import TokenPairSums, TokenSelfSums
 
 RNG = np.random.default_rng(0)
 LENGTHS = [3, 1, 5, 2, 7, 4]
@@ -95,11 +95,42 @@ def test_independent_states_score_zero_where_the_plain_estimate_does_not() -> No
 
 
 def test_the_base_s_term_serves_every_comparison() -> None:
-    base = _pass(XS, YS).base_term()
+    base = _pass(XS, YS).base_terms()
     bare = _pass(XS, YS, with_base=False)
     assert bare.debiased_linear_cka(base) == _pass(XS, YS).debiased_linear_cka()
     with pytest.raises(ValueError, match="the base's self-term was not summed"):
         bare.debiased_linear_cka()
+
+
+def test_one_side_alone_has_the_terms_that_the_pair_has() -> None:
+    alone = TokenSelfSums(3)
+    alone.update(XS)
+    assert alone.terms() == _pass(XS, YS).base_terms()
+    cut = TokenSelfSums(3, dtype=np.float64)
+    for start in range(0, len(XS), 2):
+        cut.update(XS[start : start + 2])
+    assert cut.terms().debiased == pytest.approx(_blocked_hsic(XS, XS), rel=1e-9)
+
+
+@pytest.mark.parametrize("change", [lambda Xs: Xs[::-1][:-1], lambda Xs: [1.001 * X for X in Xs]])
+def test_terms_of_other_sequences_are_refused(change) -> None:  # type: ignore[no-untyped-def]
+    other = TokenSelfSums(3)
+    other.update(change(XS))
+    with pytest.raises(ValueError, match=r"^TokenPairSums: the base's terms must be of the same sequences"):
+        _pass(XS, YS, with_base=False).debiased_linear_cka(other.terms())
+
+
+def test_one_side_alone_refuses_what_the_pair_refuses() -> None:
+    sums = TokenSelfSums(3)
+    with pytest.raises(ValueError, match=r"^TokenSelfSums: needs at least 4 sequences, got 0"):
+        sums.terms()
+    with pytest.raises(ValueError, match=r"^TokenSelfSums: X must have 3 features, got 4"):
+        sums.update(YS)
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got float16"):
+        TokenSelfSums(3, dtype=np.float16)
+    sums.update([np.ones((2, 3))] * 5)
+    with pytest.raises(ValueError, match=r"^TokenSelfSums: X is constant"):
+        sums.terms()
 
 
 def test_refusals() -> None:

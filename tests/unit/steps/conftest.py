@@ -17,8 +17,10 @@ from tiny import TINY, tiny_network
 from tunescope.hub.source import Source
 from tunescope.methods import Lora
 from tunescope.models.saving import save_tuned
+from tunescope.steps import represent
 from tunescope.steps.context import StepContext
 from tunescope.steps.inputs import forget_inputs
+from tunescope.study.configs import RepresentConfig
 from tunescope.study.spec import Compute
 from tunescope.tasks.spec import TaskSpec
 
@@ -81,6 +83,11 @@ class Bench:
         out.mkdir()
         given: Mapping[str, Path] = inputs
         return step(config, given, out, out, self.context), out
+
+    def read_base(self, config: Any, *, keep: bool = False) -> Path:
+        """The artifact of the represent job that a job of drift needs."""
+        said = {name: getattr(config, name) for name in ("base_model", "task", "pooling", "num_examples")}
+        return self.does(represent.run, RepresentConfig(**said, keep_states=keep))[1]
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from tunescope.drift.row import table_as_rows
 from tunescope.methods import AnyPeft, Lora
 from tunescope.models.base import BaseModelSpec
 from tunescope.representations.side_by_side import StateBatch
-from tunescope.steps import drift_controls
+from tunescope.steps import drift_controls, drift_inputs
 from tunescope.study.configs import DriftControlsConfig
 
 CKA = "debiased_linear_cka"
 ALL = ("base_again", "untrained", "shuffled", "random_network", "bf16")
 
 
-def _run(desk, **more):
+def _run(desk, *, keep=False, **more):
     said = {
         "base_model": BaseModelSpec(name="./base"),
         "task": desk.task,
@@ -30,7 +30,8 @@ def _run(desk, **more):
         "controls": ALL,
         "untrained": {"lora": Lora(rank=2)},
     }
-    facts, out = desk.does(drift_controls.run, DriftControlsConfig(**(said | more)))
+    config = DriftControlsConfig(**(said | more))
+    facts, out = desk.does(drift_controls.run, config, base=desk.read_base(config, keep=keep))
     return facts, table_as_rows(pq.read_table(out / kept.STATES_NAME)), out
 
 
@@ -73,6 +74,53 @@ def test_more_examples_than_are_held_are_cut(bench, monkeypatch):
     facts, rows, _ = _run(bench("bert"), controls=("shuffled",), untrained={})
     assert facts["num_examples"] == 8
     assert {row.num_examples for row in rows} == {8}
+
+
+@pytest.mark.parametrize("pooling", [("mean", "last_token"), ("mean", "all_tokens")])
+def test_controls_are_the_same_whether_the_base_was_kept_or_is_read(bench, pooling):
+    desk = bench("llama")
+    (read, rows, _), (kept_facts, others, _) = (_run(desk, keep=keep, pooling=pooling) for keep in (False, True))
+    assert read["base_was_read"]
+    assert kept_facts["base_was_read"] == ("all_tokens" in pooling)
+    assert kept_facts["drift"] == pytest.approx(read["drift"], abs=1e-12)
+    assert len(rows) == len(others)
+    for one, other in zip(rows, others, strict=True):
+        for name, value in vars(one).items():
+            assert getattr(other, name) == (pytest.approx(value, abs=1e-12) if isinstance(value, float) else value)
+
+
+def test_a_base_that_was_kept_is_read_again_by_its_own_control_alone(bench, monkeypatch):
+    passes = []
+    read = drift_controls.paired_states
+    monkeypatch.setattr(
+        drift_controls, "paired_states", lambda models, *a, **k: passes.append(models) or read(models, *a, **k)
+    )
+    _run(bench("bert"), keep=True)
+    assert [len(models) for models in passes] == [1, 1, 1, 1], "again, in bf16, random weights, untrained"
+    base = passes[0][0]
+    assert [models[0] is base for models in passes] == [True, True, False, False]
+
+
+def test_the_base_model_is_loaded_and_the_rows_are_read_once_however_many_there_are(bench, monkeypatch):
+    desk, loaded, rows = bench("bert"), [], []
+    load, encode = drift_inputs.network_for, drift_inputs.encoded_part
+    monkeypatch.setattr(drift_controls, "held_limit", lambda num_features: 8)
+    monkeypatch.setattr(drift_inputs, "network_for", lambda *a, **k: loaded.append(a) or load(*a, **k))
+    monkeypatch.setattr(drift_inputs, "encoded_part", lambda *a, **k: rows.append(a) or encode(*a, **k))
+    config = DriftControlsConfig(
+        base_model=BaseModelSpec(name="./base"),
+        task=desk.task,
+        measures=(CKA,),
+        pooling=("mean",),
+        num_examples=None,
+        controls=("bf16",),
+        untrained={},
+    )
+    base = desk.read_base(config)
+    del loaded[:], rows[:]
+    facts, _ = desk.does(drift_controls.run, config, base=base)
+    assert facts["num_examples"] == 8
+    assert len(loaded) == len(rows) == 1
 
 
 @pytest.mark.parametrize(

@@ -198,19 +198,19 @@ def test_forget_of_several_names_them_and_deletes_none(store):
 
 
 def test_a_study_and_its_plan_are_kept(store):
-    assert store.saved_plan("demo") is None
-    store.save_study("demo", "name: demo\n", {"jobs": [1]})
-    store.save_study("demo", "name: demo # 2\n", {"jobs": [1, 2]})
-    assert store.saved_plan("demo") == {"jobs": [1, 2]}
+    assert store.studies.plan("demo") is None
+    store.studies.save("demo", "name: demo\n", {"jobs": [1]}, {})
+    store.studies.save("demo", "name: demo # 2\n", {"jobs": [1, 2]}, {})
+    assert store.studies.plan("demo") == {"jobs": [1, 2]}
     assert (store.path / "studies" / "demo" / "study.yaml").read_text() == "name: demo # 2\n"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".."])
 def test_a_study_name_cannot_leave_the_store(store, name):
     with pytest.raises(StoreError, match="cannot be a folder's name"):
-        store.save_study(name, "", {})
+        store.studies.save(name, "", {}, {})
     with pytest.raises(StoreError, match="cannot be a folder's name"):
-        store.saved_plan(name)
+        store.studies.plan(name)
 
 
 def test_the_lock_may_be_nested_and_sweeps_the_trash(store):

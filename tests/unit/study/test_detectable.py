@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunescope.report.detectable import detectable_summary
-from tunescope.report.results import render
+from tunescope.report.terminal.detectable import detectable_summary
+from tunescope.report.terminal.results import render
 from tunescope.stats.power import SEED_SD, smallest_p
 from tunescope.study.detectable import SeedSpread, what_it_could_find
 from tunescope.study.load import parse_study

@@ -33,6 +33,8 @@ def test_asking_for_nothing_in_particular_gives_measures_that_there_are_and_ever
         ({"controls": ["moon"]}, "base_again"),
         ({"num_examples": 0}, "num_examples"),
         ({"every": 0.0}, "every"),
+        ({"keep_representations": "all"}, "keep_representations"),
+        ({"keep_representations": True, "pooling": ["all_tokens"]}, "single tokens are never kept"),
         ({"every": 0.5, "pooling": ["all_tokens", "mean"]}, "followed on pooled states"),
         ({"metrics": []}, "metrics"),
     ],
@@ -50,7 +52,8 @@ def test_tokens_may_stand_beside_what_is_followed():
 @pytest.mark.parametrize(
     "said, told",
     [
-        ({}, "texts"),
+        ({}, "asks for nothing. Give texts"),
+        ({"probes": False}, "asks for nothing"),
         ({"texts": []}, "at least 1 item"),
         ({"texts": [{"name": "a", "file": "a.txt"}, {"name": "a", "file": "b.txt"}]}, "names that differ"),
         ({"texts": [{"name": "a"}]}, "give either 'hub' or 'file'"),
@@ -61,3 +64,11 @@ def test_a_wrong_wish_of_retention_is_told(said, told):
     with pytest.raises(ValidationError) as caught:
         RetentionSettings.model_validate(said)
     assert told in str(caught.value)
+
+
+def test_retention_may_be_of_texts_of_probes_or_of_both():
+    text = {"name": "a", "file": "a.txt"}
+    assert RetentionSettings.model_validate({"probes": True}).texts == ()
+    assert RetentionSettings.model_validate({"texts": [text]}).probes is False
+    both = RetentionSettings.model_validate({"texts": [text], "probes": ["mrpc", "rte"]})
+    assert (both.probes, both.probe_examples, both.probe_pooling) == (("mrpc", "rte"), 1000, None)

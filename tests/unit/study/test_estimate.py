@@ -9,9 +9,10 @@ from tunescope.cost.devices import DEVICES
 from tunescope.methods import AnyPeft, Full, HeadOnly, Lora
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.space import Choice
+from tunescope.study.drift import DriftSettings, RetentionSettings
 from tunescope.study.estimate import estimate, estimate_jobs, explain, num_training_rows
 from tunescope.study.plan import Plan, make_plan
-from tunescope.study.spec import Compute, MethodEntry, Representations, StudySpec
+from tunescope.study.spec import Compute, MethodEntry, StudySpec
 from tunescope.tasks.spec import Classification, Dataset, Expected, QuestionAnswering, TaskSpec
 
 TINYLLAMA = "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T"
@@ -37,7 +38,7 @@ def _study(*tasks: TaskSpec, methods: tuple[MethodEntry, ...] | None = None, **c
         "tasks": tasks or (_task(),),
         "methods": methods or (MethodEntry(name="full", method=Full()), MethodEntry(name="lora", method=Lora(rank=8))),
         "seeds": (1, 2),
-        "representations": Representations(),
+        "drift": DriftSettings(keep_representations="base", controls=()),
     }
     return StudySpec(**(given | changes))  # type: ignore[arg-type]
 
@@ -67,6 +68,21 @@ def test_every_job_gets_time_memory_and_disk_and_stays_itself() -> None:
     assert full[2] > 3.8 > 0.01 > lora[2]
 
 
+def test_probes_have_time_and_memory_and_their_cells_the_same_jobs() -> None:
+    study = _study(_task(), _task("rte"), retention=RetentionSettings(probes=True))
+    plan = _estimated(study)
+    jobs = {id(job) for job in plan.jobs}
+    assert len(plan.probes) == 2 * (1 + 2 * 2)
+    assert all(id(cell.job) in jobs for cell in plan.probes)
+    base, run = _one(plan, "mrpc-base-probe"), _one(plan, "rte-lora-seed1-probe-mrpc")
+    assert base == run
+    more = _one(
+        _estimated(study.model_copy(update={"retention": RetentionSettings(probes=True, probe_examples=3000)})),
+        "mrpc-base-probe",
+    )
+    assert more[0] > base[0]
+
+
 def test_shared_jobs_stay_shared() -> None:
     swept = MethodEntry(name="lora", method=Lora(rank=8), sweep={"learning_rate": Choice(values=(1e-4, 3e-4))})
     plan = _estimated(_study(methods=(swept,)))
@@ -86,7 +102,30 @@ def test_caps_and_selection_rows_count() -> None:
     whole, capped = _estimated(_study(_task())), _estimated(_study(_task(max_train=500, max_report=50)))
     assert _one(capped, "mrpc-full-seed1")[0] < _one(whole, "mrpc-full-seed1")[0] / 3
     assert _one(capped, "mrpc-full-seed1-evaluate")[0] < _one(whole, "mrpc-full-seed1-evaluate")[0]
-    assert _one(capped, "mrpc-represent")[2] == pytest.approx(_one(whole, "mrpc-represent")[2] * 50 / 408)
+    few, all_rows = (_one(plan, "mrpc-represent")[2] for plan in (capped, whole))
+    assert few == pytest.approx(all_rows * 50 / 408, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "said, of_base, of_run", [(False, 0, 0), ("base", 2, 0), (True, 2, 2)], ids=("nothing", "base", "all")
+)
+def test_kept_states_are_counted_where_they_will_lie(said: bool | str, of_base: int, of_run: int) -> None:
+    asked = {"keep_representations": said, "pooling": ["last_token", "mean"], "controls": ["seeds"]}
+    plan = _estimated(_study(drift=DriftSettings.model_validate(asked)))
+    each = 4 * 408 * 2048 * 24 / 2**30  # examples x features x states
+    assert _one(plan, "mrpc-represent")[2] == pytest.approx(of_base * each, rel=0.01, abs=1e-3)
+    assert _one(plan, "mrpc-full-seed1-drift")[2] == pytest.approx(of_run * each, rel=0.01, abs=2e-3)
+    assert _one(plan, "mrpc-full-seed1-to-seed2-drift")[2] < 2e-3
+
+
+def test_a_base_model_that_was_kept_is_not_read_for_every_run() -> None:
+    def seconds(**said: object) -> float:
+        return _one(_estimated(_study(drift=DriftSettings.model_validate(said))), "mrpc-full-seed1-drift")[0]
+
+    read = seconds()
+    assert seconds(keep_representations="base") < read
+    tokens = {"pooling": ["mean", "all_tokens"]}
+    assert seconds(keep_representations="base", **tokens) == seconds(**tokens), "single tokens are never kept"
 
 
 def test_long_contexts_are_cut_into_windows() -> None:

@@ -189,9 +189,9 @@ def test_a_prompt_holds_names_of_columns_and_no_formats(field: str) -> None:
 
 
 def test_a_double_baseline_is_told_beside_all_else() -> None:
-    doubled = ("baselines=[majority, majority]", "representations={pooling: [mean, mean]}")
+    doubled = ("baselines=[majority, majority]", "drift={pooling: [mean, mean]}")
     found = problems("methods.lora.rank=-3", "stepz=1", "seeds=[1, 1]", *doubled)
-    for told in ("lora.rank must be", "stepz is not", "seeds names", "baselines names majority", "pooling names mean"):
+    for told in ("lora.rank must be", "stepz is not", "seeds names", "baselines names majority", "pooling must differ"):
         assert sum(told in problem for problem in found) == 1, found
 
 

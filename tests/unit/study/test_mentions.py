@@ -41,7 +41,11 @@ seeds: [13]
             "expected[0].high must lie between 0 and 1, as accuracy does, got 60.0. Give fractions of one, not percent",
         ),
         ("baselines: [majority, majority]", "baselines names majority twice. Drop one"),
-        ("representations: {pooling: [mean, mean]}", "representations.pooling names mean twice. Drop one"),
+        (
+            "representations: {pooling: [mean]}",
+            "representations is not a field of StudySpec. Base models' hidden states are kept, on the examples and by the "
+            "poolings of drift, with `drift: {keep_representations: base}`",
+        ),
         ("compute: {num_threads: 99999}", "compute.num_threads must be less than or equal to 1024, got 99999"),
         (
             "compute: {expected_device: {name: L4, ram_gib: 3}}",

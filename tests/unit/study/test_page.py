@@ -14,7 +14,7 @@ from tunescope.study.settings import TrainingSettings
 from tunescope.tasks import spec as tasks
 
 _WRITTEN = [
-    *(study.StudySpec, study.Override, study.Representations, study.Compute, study.Pin, study.ExpectedRange),
+    *(study.StudySpec, study.Override, study.Compute, study.Pin, study.ExpectedRange),
     *(study.WandbTracker, study.Trackers, BaseModelSpec, TrainingSettings, Hypothesis),
     *(tasks.Dataset, tasks.Reference, tasks.Expected, tasks.Classification, tasks.Regression, tasks.QuestionAnswering),
     *METHODS.values(),

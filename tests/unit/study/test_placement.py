@@ -11,10 +11,11 @@ from tunescope.methods import Full, Lora
 from tunescope.models.base import BaseModelSpec
 from tunescope.search.space import Choice
 from tunescope.study.configs import BaselineConfig
+from tunescope.study.drift import DriftSettings
 from tunescope.study.job import Job, Resources
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan, make_plan
-from tunescope.study.spec import MethodEntry, Pin, Representations, StudySpec
+from tunescope.study.spec import MethodEntry, Pin, StudySpec
 from tunescope.tasks.spec import Classification, Dataset
 
 
@@ -28,7 +29,10 @@ TASKS = tuple(_task(name) for name in ("mrpc", "sst2", "squad", "rte"))
 
 
 def _study(
-    pins: tuple[Pin, ...] = (), methods: tuple[MethodEntry, ...] | None = None, num_models: int = 1
+    pins: tuple[Pin, ...] = (),
+    methods: tuple[MethodEntry, ...] | None = None,
+    num_models: int = 1,
+    drift: DriftSettings | None = None,
 ) -> StudySpec:
     return StudySpec(
         name="demo",
@@ -36,7 +40,7 @@ def _study(
         tasks=TASKS,
         methods=methods or (MethodEntry(name="full", method=Full()), MethodEntry(name="lora", method=Lora())),
         seeds=(1, 2, 3),
-        representations=Representations(),
+        drift=drift,
         placement=pins,
     )
 
@@ -57,6 +61,9 @@ SECONDS = {
     "evaluate": 10.0,
     "baseline": 1.0,
     "represent": 5.0,
+    "drift": 6.0,
+    "drift_controls": 7.0,
+    "examples": 1.0,
     "propose": 1.0,
     "select": 1.0,
 }
@@ -103,19 +110,34 @@ def test_sums_of_a_worker() -> None:
 
 
 def test_the_reference_study_pins_its_three_workers() -> None:
+    runs = ("train", "evaluate", "drift")
+    once = ("baseline", "represent", "drift_controls")
     pins = (
-        Pin(worker=1, tasks=("mrpc", "sst2")),
-        Pin(worker=2, tasks=("squad", "rte")),
-        Pin(worker=3, steps=("baseline", "represent")),
+        Pin(worker=1, tasks=("mrpc", "sst2"), steps=runs),
+        Pin(worker=2, tasks=("squad", "rte"), steps=runs),
+        Pin(worker=3, steps=once),
     )
-    placement = place(_timed(make_plan(_study(pins), DECODERS), SECONDS), 3)
+    placement = place(_timed(make_plan(_study(pins, drift=DriftSettings()), DECODERS), SECONDS), 3)
     for worker in placement.workers:
         kinds, tasks = {job.kind for job in worker.jobs}, {job.about["task"] for job in worker.jobs}
         if worker.number == 3:
-            assert kinds == {"baseline", "represent"}, "the last pin that fits wins"
+            assert kinds >= set(once), "the last pin that fits wins"
+            assert not kinds & set(runs)
         else:
-            assert kinds == {"train", "evaluate"}
+            assert kinds >= set(runs)
+            assert not kinds & set(once)
             assert tasks == {1: {"mrpc", "sst2"}, 2: {"squad", "rte"}}[worker.number]
+
+
+def test_a_base_model_that_is_read_for_all_runs_of_a_task_ties_none_of_them_together() -> None:
+    plan = _timed(make_plan(_study(drift=DriftSettings()), DECODERS), SECONDS)
+    placement = place(plan, 3)
+    seconds = [worker.predicted_s or 0.0 for worker in placement.workers]
+    assert max(seconds) <= 4 / 3 * sum(seconds) / 3
+    (note,) = placement.notes
+    assert note.endswith("one that does not share the store makes them again, which is not in its time")
+    assert "(represent) needed on other workers too" in note
+    assert place(plan, 1).notes == ()
 
 
 def test_what_no_pin_names_balances_around_it() -> None:

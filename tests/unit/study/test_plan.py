@@ -110,6 +110,7 @@ def test_a_setting_changes_exactly_the_jobs_below_it() -> None:
     assert changed_labels("tasks.rte.max_report=100") == {
         *(f"rte-{method}-seed{seed}-evaluate" for method in ("full", "lora") for seed in (1, 2)),
         *(f"rte-{baseline}" for baseline in ("majority", "random", "reference", "zero_shot")),
+        "rte-examples",
     }
     assert changed_labels("overrides=[{tasks: [rte], methods: [full], training: {epochs: 9}}]") == {
         f"rte-full-seed{seed}{end}" for seed in (1, 2) for end in ("", "-evaluate")
@@ -186,9 +187,29 @@ def test_a_trial_leaves_no_weights_on_disk() -> None:
     assert told["mrpc-full-seed1"] == pytest.approx(1_034_512_384 * 4 / 2**30, rel=0.01)
 
 
-def test_representations_are_jobs_of_their_own() -> None:
-    made = plan("representations={num_examples: 5}")
-    assert [job.label for job in made.jobs if job.kind == "represent"] == ["mrpc-represent", "rte-represent"]
+def test_a_base_model_is_read_once_for_all_that_drift() -> None:
+    made = plan("drift={num_examples: 5}")
+    represent = {job.label: job for job in made.jobs if job.kind == "represent"}
+    assert list(represent) == ["mrpc-represent", "rte-represent"]
+    for cell in made.drift:
+        base = cell.job.inputs.get("base")
+        assert (base is None) == (cell.what == "seeds")
+        assert base in (None, represent[f"{cell.task.name}-represent"])
+    order = [job.kind for job in made.jobs]
+    assert max(place for place, kind in enumerate(order) if kind == "represent") < order.index("train")
+    assert not any(job.kind == "represent" for job in plan().jobs)
+
+
+def test_what_is_kept_of_states_makes_other_jobs_of_drift_and_of_nothing_else() -> None:
+    def ids(*changes: str) -> dict[str, str]:
+        return {job.label: job.id for job in plan("drift={controls: [bf16]}", *changes).jobs}
+
+    nothing, base, runs = ids(), ids("drift.keep_representations=base"), ids("drift.keep_representations=true")
+    changed = {label for label in nothing if nothing[label] != base[label]}
+    assert changed == {label for label in nothing if label.endswith(("-represent", "-drift", "-drift-controls"))}
+    assert {label for label in base if base[label] != runs[label]} == {
+        label for label in nothing if label.endswith("-drift")
+    }
 
 
 def test_ten_thousand_jobs_are_planned_in_seconds() -> None:
@@ -196,6 +217,14 @@ def test_ten_thousand_jobs_are_planned_in_seconds() -> None:
     made = plan(f"seeds={list(range(1250))}")
     assert len({job.id for job in made.jobs}) >= 10_000
     assert time.perf_counter() - began < 30  # a guard against a quadratic planner; the figure stands in benchmarks/
+
+
+def test_a_long_sweep_walks_each_of_its_jobs_once() -> None:
+    # Every wave has the one before it as an input: walked again and again, 200 trials would outlast any patience.
+    space = "methods={full: {learning_rate: {sweep: {log_uniform: [1e-5, 1e-3]}}}}"
+    made = plan(space, "sweep={num_trials: 200}", "tasks=[mrpc]")
+    assert len({job.id for job in made.jobs}) == len(made.jobs)
+    assert sum(job.kind == "trial" for job in made.jobs) == 200
 
 
 def test_planning_imports_no_deep_learning_library() -> None:

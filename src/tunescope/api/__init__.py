@@ -1,0 +1,36 @@
+"""Each command as a function: what `tunescope run` and its siblings do, for scripts and notebooks."""
+
+from tunescope.api.drift import drift_between
+from tunescope.api.plan import measured_seed_spread, plan_study
+from tunescope.api.report import report_study, report_two
+from tunescope.api.results import (
+    compare_study,
+    load_results,
+    study_drift,
+    study_probes,
+    study_results,
+    study_retention,
+    study_status,
+    study_trials,
+)
+from tunescope.api.run import run_study
+from tunescope.api.stored import forget, open_study
+
+__all__ = [
+    "compare_study",
+    "drift_between",
+    "forget",
+    "load_results",
+    "measured_seed_spread",
+    "open_study",
+    "plan_study",
+    "report_study",
+    "report_two",
+    "run_study",
+    "study_drift",
+    "study_probes",
+    "study_results",
+    "study_retention",
+    "study_status",
+    "study_trials",
+]

@@ -1,0 +1,1 @@
+"""What commands show on a terminal, with rich: tables, notes and progress."""

@@ -1,0 +1,72 @@
+"""Cost: totals with failed jobs, methods beside the reference method, the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from made_findings import made_findings, plan_of, relative_cost
+from tunescope.report.content.cost import cost_section
+
+
+@pytest.fixture(scope="module")
+def findings():
+    return made_findings(plan_of())
+
+
+def test_totals_count_every_job(findings):
+    section = cost_section(findings)
+    assert section.sentences[0].text == "12 jobs took 16 min 0 s."
+    totals = next(table for table in section.tables if table.id == "cost-totals")
+    assert [[cell.shown for cell in row.cells] for row in totals.rows] == [
+        ["train", "12", "0", "16 min 0 s", "1.5 GiB"],
+        ["all jobs", "12", "0", "16 min 0 s", "1.5 GiB"],
+    ]
+    assert totals.rows[-1].cells[3].value == 2 * 3 * (100.0 + 60.0)
+
+
+def test_price_and_gpu_time_where_they_are_known(findings):
+    costs = tuple(replace(cost, price=0.5, gpu_seconds=30.0, num_failed=1) for cost in findings.costs)
+    section = cost_section(replace(findings, costs=costs))
+    assert section.sentences[0].text == (
+        "16 jobs took 16 min 0 s, 2 min 0 s of it on a GPU, 2.00 at the study's price per hour, 4 of them failed."
+    )
+    ledger = next(table for table in section.tables if table.id == "cost-ledger")
+    assert ledger.columns[-1].name == "price"
+    assert ledger.rows[0].cells[-1].value == 0.5
+
+
+def test_predictions_stand_beside_what_was_measured(findings):
+    costs = tuple(replace(cost, predicted_s=240.0) for cost in findings.costs)
+    ledger = next(table for table in cost_section(replace(findings, costs=costs)).tables if table.id == "cost-ledger")
+    names = [column.name for column in ledger.columns]
+    assert ledger.rows[0].cells[names.index("predicted")].shown == "4 min 0 s (5 min 0 s)"
+
+
+def test_methods_beside_the_reference(findings):
+    plan = findings.plan
+    relative = (
+        relative_cost(plan, "mrpc", "lora"),
+        relative_cost(plan, None, "full", parameters_ratio=1.0),
+        relative_cost(plan, None, "lora"),
+    )
+    section = cost_section(replace(findings, relative_costs=relative))
+    assert section.sentences[-1].text == (
+        "lora beside full: 1/900 of the trained parameters, 0.6 times the training time, geometric mean over 2 tasks."
+    )
+    table = section.tables[0]
+    assert [row.cells[0].shown for row in table.rows] == ["mrpc", "all tasks", "all tasks"]
+    assert table.rows[0].cells[6].value == 1.0 / 900.0
+
+
+def test_several_machines_are_told_of(findings):
+    (one,) = findings.provenance.environments
+    two = replace(findings.provenance, environments=(one, replace(one, hostname="node-b")))
+    told = [sentence.text for sentence in cost_section(replace(findings, provenance=two)).sentences]
+    assert any(line.startswith("Jobs ran on 2 machines") for line in told)
+
+
+def test_nothing_spent_yet(findings):
+    costs = tuple(replace(cost, num_done=0) for cost in findings.costs)
+    assert "no job of the study has run" in cost_section(replace(findings, costs=costs)).missing
