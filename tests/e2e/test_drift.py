@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections import Counter
@@ -193,6 +194,28 @@ def test_a_run_of_a_store_is_as_far_from_its_base_as_the_study_says(drifted, wha
     assert [row["value"] for row in other] == pytest.approx([row["value"] for row in rows], abs=1e-6)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "json"])
+def test_the_weights_are_written_beside_the_layers(drifted, ending, tmp_path):
+    run = next(path for path in drifted.store.glob("artifacts/train/*") if (path / "adapter").is_dir())
+    out = tmp_path / f"far.{ending}"
+    lines = tmp_path / "lines.txt"
+    lines.write_text(TEXT, encoding="utf-8")
+    words = ("--text", lines, "--output", out, "--weight-directions")
+    said = _drift(drifted, drifted.folder / "model", run, *words)
+    assert said.code == 0, said.err
+    assert "intruders left, right" in " ".join(said.out.split())
+    beside = tmp_path / f"far-weights.{ending}"
+    if ending == "parquet":
+        rows = pq.read_table(beside).to_pylist()
+    elif ending == "csv":
+        rows = list(csv.DictReader(beside.read_text(encoding="utf-8").splitlines()))
+        assert json.loads(rows[0]["thresholds"])[0] == 0.1
+    else:
+        rows = [json.loads(line) for line in beside.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 2  # query and value projection of the one layer
+    assert all(float(row["relative_norm"]) > 0.0 for row in rows)
+
+
 def test_other_tools_models_and_adapters_on_a_task_and_on_tokens(desk, tmp_path):
     base = tiny_bert(tmp_path / "bert")
     model = AutoModelForSequenceClassification.from_pretrained(base)
@@ -331,6 +354,11 @@ class TestBadInput:
         base, tuned, text = pair
         assert "--figure a.jpg" in _refused(_drift(desk, base, tuned, "--text", text, "--figure", "a.jpg"))
         assert "--output a.doc" in _refused(_drift(desk, base, tuned, "--text", text, "--output", "a.doc"))
+
+    def test_folders_that_are_not_there_before_any_work(self, desk, pair):
+        base, tuned, text = pair
+        for option, name in (("--output", "gone/a.parquet"), ("--figure", "gone/a.svg")):
+            assert f"{option} gone/a." in _refused(_drift(desk, base, tuned, "--text", text, option, name))
 
     def test_neither_or_both_of_task_and_text(self, desk, pair):
         base, tuned, text = pair

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -73,6 +76,20 @@ def test_it_is_made_from_the_store_alone(finished, folder, tmp_path):
     assert said.out.strip() == f"Report: {tmp_path / 'out' / 'index.html'}"
     endings = {path.suffix for path in (tmp_path / "out" / "figures").iterdir()}
     assert {".svg", ".png"} < endings  # and the captions
+
+
+def test_texts_of_the_data_can_be_left_out(finished, tmp_path):
+    def examples(*words):
+        assert finished.tunescope("report", finished.store, "--output", tmp_path / "out", *words).code == 0
+        text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        packed = re.search(r'id="examples-packed">([^<]*)<', text)
+        return gzip.decompress(base64.b64decode(packed[1])).decode() if packed else ""
+
+    animals = ("cat", "dog", "bird")
+    assert any(animal in examples() for animal in animals)
+    assert not any(animal in examples("--without-texts") for animal in animals)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "texts are left out of this report" in " ".join(Page(page).words)
 
 
 def test_a_study_of_which_nothing_has_run_has_a_report_too(finished, tmp_path):

@@ -46,6 +46,13 @@ def test_a_study_file_beside_a_store_needs_neither_model_nor_data(finished, alon
     assert told.out == finished.tunescope("results", finished.path, "--store", finished.store).out
 
 
+def test_a_store_of_before_plans_were_kept_says_how_to_mend_it(finished, alone):
+    (alone / "studies" / "small" / "known.json").unlink()
+    told = finished.tunescope("results", alone)
+    assert told.code == 2
+    assert "was last run by an older tunescope. Run the study once again, or give --mirror." in told.err
+
+
 def test_a_store_of_two_studies_asks_which(finished, alone):
     other = alone / "studies" / "other"
     shutil.copytree(alone / "studies" / "small", other)

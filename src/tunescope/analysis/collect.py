@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunescope.analysis.memory import training_memory
 from tunescope.errors import StoreError
 from tunescope.store import Store
 from tunescope.study.job import Job
@@ -53,6 +54,7 @@ class ResultRow:
     train_s: float | None
     evaluate_s: float | None
     peak_memory_gib: float | None
+    """Of the training, as `memory.training_memory` has it; None where the record cannot tell it from earlier jobs'."""
     train_job: str | None
     job: str
     """Id of the job the value comes from."""
@@ -156,7 +158,7 @@ def _run_rows(plan: Plan, run: RunCell, store: Store, twins: dict[str, str]) -> 
             facts=facts,
             job=run.evaluate,
             train=run.train,
-            peak=store.record(run.train.kind, run.train.id).peak_memory_gib if facts else None,
+            peak=training_memory(store.record(run.train.kind, run.train.id)) if facts else None,
         )
         for metric in run.task.metrics
     ]

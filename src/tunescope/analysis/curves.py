@@ -63,23 +63,39 @@ class Curve:
 
 
 def collect_curves(plan: Plan, store: Store) -> list[Curve]:
-    """The learning curves of every run whose training is done, in the plan's order."""
-    return [_curve(run, store) for run in plan.runs if state_of(run.train, store, LOG_NAME)[0] == "done"]
+    """The learning curves of every run whose training is done, in the plan's order.
+
+    The longest run of a method on a task sets the width of the bins of all of them: seeds that stopped early keep their points
+    at the others' steps, so that a mean over seeds can be taken.
+    """
+    done = [run for run in plan.runs if state_of(run.train, store, LOG_NAME)[0] == "done"]
+    logs = [read_log(store.read_from(run.train.kind, run.train.id, LOG_NAME) / LOG_NAME) for run in done]
+    longest: dict[tuple[str, str, str], int] = {}
+    for run, entries in zip(done, logs, strict=True):
+        place = (run.base_model, run.task.name, run.method)
+        longest[place] = max(longest.get(place, 0), len(_losses(entries)))
+    return [
+        _curve(run, store, entries, longest[run.base_model, run.task.name, run.method])
+        for run, entries in zip(done, logs, strict=True)
+    ]
 
 
-def binned(steps: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> tuple[LossPoint, ...]:
-    """Losses by step as at most `most` points: means over runs of ceil(n / most) steps each, the last one may be shorter.
+def binned(
+    steps: Sequence[tuple[int, float]], most: int = MOST_POINTS, *, longest: int | None = None
+) -> tuple[LossPoint, ...]:
+    """Losses by step as at most `most` points: means over ceil(n / most) steps each, the last one may be of fewer.
 
     Args:
         steps: Step and its loss, in order of step.
         most: Of points, 1 or more.
+        longest: n where another curve that this one is to be drawn with has more steps; else it is their number here.
 
     Raises:
         ValueError: If `most` is less than 1.
     """
     if most < 1:
         raise ValueError(f"binned: most must be 1 or more, got {most}")
-    width = max(1, math.ceil(len(steps) / most))
+    width = max(1, math.ceil(max(len(steps), longest or 0) / most))
     return tuple(_point(steps[start : start + width]) for start in range(0, len(steps), width))
 
 
@@ -93,11 +109,14 @@ def _point(steps: Sequence[tuple[int, float]]) -> LossPoint:
     )
 
 
-def _curve(run: RunCell, store: Store) -> Curve:
+def _losses(entries: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    return [(int(entry["step"]), float(entry["loss"])) for entry in entries if entry["event"] == "step"]
+
+
+def _curve(run: RunCell, store: Store, entries: Sequence[Mapping[str, Any]], longest: int) -> Curve:
+    """One run's curve; `longest` is the number of steps of the longest run that it is drawn with."""
     job = run.train
     facts: dict[str, Any] = dict(store.record(job.kind, job.id).facts)
-    entries = read_log(store.read_from(job.kind, job.id, LOG_NAME) / LOG_NAME)
-    losses = [(int(entry["step"]), float(entry["loss"])) for entry in entries if entry["event"] == "step"]
     metric = run.task.primary_metric
     return Curve(
         base_model=run.base_model,
@@ -105,8 +124,8 @@ def _curve(run: RunCell, store: Store) -> Curve:
         method=run.method,
         seed=run.seed,
         metric=metric,
-        loss=binned(losses),
-        is_binned=len(losses) > MOST_POINTS,
+        loss=binned(_losses(entries), longest=longest),
+        is_binned=longest > MOST_POINTS,
         selection=tuple(_scorings(entries, sign=1.0 if SCORES[metric].higher_is_better else -1.0)),
         num_steps=int(facts["num_steps"]),
         kept_step=int(facts["kept_step"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tunescope.analysis.arms import PREDICTIONS_NAME
@@ -92,6 +92,17 @@ def collect_disagreements(plan: Plan, store: Store) -> list[Disagreements]:
             ]
             found.append(_disagreements(plan, store, model.name, task, runs))
     return found
+
+
+def without_texts(found: Disagreements) -> Disagreements:
+    """The same without a text of the data, for a report that goes further than the data may: of questions, whose answers are
+    texts too, the counts alone."""
+    kept = () if found.score_name == "token F1" else found.examples
+    return replace(
+        found,
+        examples=tuple(replace(example, texts=(), is_cut=False) for example in kept),
+        reason="texts are left out of this report",
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ import numpy as np
 
 from tunescope.analysis.arms import arm_of_runs, twins, why_missing
 from tunescope.analysis.drift import drift_of
+from tunescope.analysis.memory import NOT_ITS_OWN, training_memory
 from tunescope.inference.example_scores import score_of
+from tunescope.stats.arm import Arm
 from tunescope.stats.claim import Claim
 from tunescope.stats.compare import Comparison, compare, compare_scores, not_comparable
 from tunescope.stats.verdict import Verdict, verdicts
@@ -23,6 +25,10 @@ from tunescope.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+Arms = dict[tuple[str, ...], Arm]
+"""Score and evaluations -> what they scored: with m methods each is compared m - 1 times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +69,13 @@ def compare_study(plan: Plan, store: Store, *, alpha: float = 0.05) -> list[Comp
         alpha: Chance, at most, of a false verdict in the family.
     """
     declared = bool(plan.study.compare)
+    arms: Arms = {}
     caveat = unequal_budgets(plan.study)
     found: list[Compared] = []
     for hypothesis in family(plan.study):
         for model, task in places(plan.study, hypothesis):
             measure = measure_on(hypothesis, task)
-            comparison = _comparison(plan, store, hypothesis, model, task, measure)
+            comparison = _comparison(plan, store, hypothesis, model, task, measure, arms)
             found.append(
                 Compared(
                     base_model=model,
@@ -180,7 +187,7 @@ _UNJUDGED = Verdict(answer="not estimable", p_value=None, adjusted_p=None, sente
 
 
 def _comparison(
-    plan: Plan, store: Store, hypothesis: Hypothesis, model: str, task: TaskSpec, measure: str
+    plan: Plan, store: Store, hypothesis: Hypothesis, model: str, task: TaskSpec, measure: str, arms_read: Arms
 ) -> Comparison:
     claim, paired = _claim(hypothesis), "seed" in hypothesis.paired_by
     runs = {
@@ -208,14 +215,23 @@ def _comparison(
         values = [[_run_measure(run, store, measure) for run in arm] for arm in (first, second)]
         known = [[value for value in arm if value is not None] for arm in values]
         if known != values:
-            return not_comparable(f"{measure} was not recorded for every run", claim=claim, higher_is_better=False)
+            why = NOT_ITS_OWN if measure == "peak_memory_gib" else "it was not recorded for every run"
+            return not_comparable(f"{measure}: {why}", claim=claim, higher_is_better=False)
         return compare_scores(known[0], known[1], paired=paired, higher_is_better=False, claim=claim)
     score = score_of(task, measure)
     try:
-        arms = [arm_of_runs(arm, store, task, measure) for arm in (first, second)]
+        arms = [_read_once(arms_read, arm, store, task, measure) for arm in (first, second)]
     except ValueError as error:
         return not_comparable(str(error), claim=claim, paired_by_seed=paired, higher_is_better=score.higher_is_better)
     return compare(arms[0], arms[1], score, paired_by_seed=paired, claim=claim)
+
+
+def _read_once(known: Arms, runs: Sequence[RunCell], store: Store, task: TaskSpec, measure: str) -> Arm:
+    """A method's arm, from the family's other comparisons of it where one has read it."""
+    place = (measure, *(run.evaluate.id for run in runs))
+    if place not in known:
+        known[place] = arm_of_runs(runs, store, task, measure)
+    return known[place]
 
 
 def _claim(hypothesis: Hypothesis) -> Claim | None:
@@ -233,6 +249,6 @@ def _claim(hypothesis: Hypothesis) -> Claim | None:
 def _run_measure(run: RunCell, store: Store, measure: str) -> float | None:
     record = store.record(run.train.kind, run.train.id)
     if measure == "peak_memory_gib":
-        return record.peak_memory_gib
+        return training_memory(record)
     facts: dict[str, Any] = dict(record.facts)
     return float(facts[measure])

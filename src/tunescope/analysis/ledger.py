@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunescope.analysis.collect import state_of
+from tunescope.analysis.memory import process_memory
 from tunescope.store import Record, Store
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan, RunCell
@@ -213,16 +214,20 @@ def _means(records: Sequence[Record], memory_of: Literal["gpu", "process"]) -> d
     if not records:
         return dict.fromkeys(("trainable", "total", "seconds", "memory"))
     facts: list[dict[str, Any]] = [dict(record.facts) for record in records]
-    memory = [
-        record.gpu_peak_allocated_gib or 0.0 if memory_of == "gpu" else record.peak_memory_gib for record in records
-    ]
     values: dict[str, Iterator[float]] = {
         "trainable": (float(one["parameters"]["trainable"]) for one in facts),
         "total": (float(one["parameters"]["total"]) for one in facts),
         "seconds": (float(one["train_s"]) for one in facts),
-        "memory": iter(memory),
     }
-    return {name: math.fsum(numbers) / len(records) for name, numbers in values.items()}
+    means: dict[str, float | None] = {name: math.fsum(numbers) / len(records) for name, numbers in values.items()}
+    return means | {"memory": _mean_memory(records, memory_of)}
+
+
+def _mean_memory(records: Sequence[Record], memory_of: Literal["gpu", "process"]) -> float | None:
+    """None where a record cannot tell the training's from that of earlier jobs."""
+    values = [record.gpu_peak_allocated_gib if memory_of == "gpu" else process_memory(record) for record in records]
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if len(known) == len(records) else None
 
 
 def _over_tasks(rows: Sequence[RelativeCost]) -> RelativeCost:

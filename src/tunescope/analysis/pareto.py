@@ -14,8 +14,15 @@ from tunescope.analysis.quality import Quality
 from tunescope.analysis.seed_mean import seed_mean
 from tunescope.stats.estimate import Estimate
 
-Price = Literal["drift", "trainable_parameters", "train_s", "peak_memory_gib", "search_and_train_s"]
-PRICES: tuple[Price, ...] = ("drift", "trainable_parameters", "train_s", "peak_memory_gib", "search_and_train_s")
+Price = Literal["drift", "trainable_parameters", "train_s", "peak_memory_gib", "search_and_train_s", "money"]
+PRICES: tuple[Price, ...] = (
+    "drift",
+    "trainable_parameters",
+    "train_s",
+    "peak_memory_gib",
+    "search_and_train_s",
+    "money",
+)
 """All are better when lower. `search_and_train_s` counts the sweep's trials too, and is one number for all seeds."""
 
 
@@ -65,6 +72,8 @@ def trade_offs(
         for price in PRICES:
             read = _reader(price, rows, drift, costs)
             traded = [made for one in own if (made := _traded(one, read)) is not None]
+            if price == "peak_memory_gib" and len(traded) < len(own):
+                continue  # memory is told of first jobs alone: whichever method came first would look dearer
             if len(traded) > 1 and len({one.price.value for one in traded}) > 1:
                 higher = own[0].higher_is_better
                 found.append(
@@ -98,6 +107,14 @@ def _reader(price: Price, rows: Sequence[ResultRow], drift: Sequence[DriftResult
             if cost.kind in ("trial", "train") and tuned:
                 sums[place] = math.fsum((sums.get(place, 0.0), cost.seconds))
         return lambda one, seed: sums.get((one.base_model, one.task, one.method))
+    if price == "money":
+        spent = [cost for cost in costs if cost.kind in ("trial", "train") and cost.price is not None]
+        places = {(cost.base_model, cost.task, cost.method) for cost in spent}
+        paid = {
+            place: math.fsum(cost.price or 0.0 for cost in spent if (cost.base_model, cost.task, cost.method) == place)
+            for place in places
+        }
+        return lambda one, seed: paid.get((one.base_model, one.task, one.method))
     known = {
         (row.base_model, row.task, row.method, row.seed): getattr(row, price)
         for row in rows

@@ -92,9 +92,10 @@ class Provenance:
     """The study as it was last run; empty where it was never run into this store."""
     store_format: int
     num_done: int
+    """Jobs, as are those below: work that two labels share counts once, as it does in the ledger."""
     num_failed: int
     num_missing: int
-    """Jobs that are wanted and not done yet."""
+    """Those that are wanted and not done yet."""
     first: datetime | None
     """Start of the first job that is done."""
     last: datetime | None
@@ -122,17 +123,17 @@ def collect_provenance(plan: Plan, store: Store, jobs: Sequence[JobLine]) -> Pro
         store: That it ran into.
         jobs: As `collect_jobs` gives them.
     """
-    done = {line.id: line for line in jobs if line.state == "done"}
-    records = [store.record(line.kind, line.id) for line in done.values()]
+    once = {line.id: line for line in jobs}.values()  # work that two labels share was done once
+    records = [store.record(line.kind, line.id) for line in once if line.state == "done"]
     environments = _environments(records)
     file = store.studies.file(plan.study.name)
     return Provenance(
         study=plan.study.name,
         study_text=file.read_text(encoding="utf-8") if file.is_file() else "",
         store_format=STORE_FORMAT,
-        num_done=sum(line.state == "done" for line in jobs),
-        num_failed=sum(line.state == "failed" and line.is_wanted for line in jobs),
-        num_missing=sum(line.state == "missing" and line.is_wanted for line in jobs),
+        num_done=len(records),
+        num_failed=sum(line.state == "failed" and line.is_wanted for line in once),
+        num_missing=sum(line.state == "missing" and line.is_wanted for line in once),
         first=min((record.started_at for record in records), default=None),
         last=max((_ended(record) for record in records), default=None),
         environments=environments,

@@ -51,14 +51,16 @@ class CellChange:
     """Of the first and of the second."""
     metric: str
     relation: Relation
-    """`same runs`: every job has the same id, so both stores should say the same; `other examples`: the report rows differ."""
+    """`same runs`: the same jobs, or the same weights, for every seed that both have, so there is nothing to test; `other
+    examples`: the report rows differ."""
     comparison: Comparison
     """A is the second study, B the first: a difference above 0 is what the second has more."""
     means: tuple[float | None, float | None]
     """Scores of the first and of the second over their seeds; None where there are none."""
     verdict: Verdict
+    """Not estimable for the same runs, whatever their scores."""
     note: str = ""
-    """Of the same runs: whether their scores are the same too."""
+    """Of the same runs: whether their scores are the same too, and which seeds one study has alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class TwoStudies:
     second: Side
     changes: tuple[Change, ...]
     cells: tuple[CellChange, ...]
-    """One family for Holm's correction."""
+    """One family for Holm's correction, but for the same runs: nothing of theirs is tested, and they cost the others nothing."""
     only_first: tuple[str, ...]
     """Tasks and methods that the other lacks, in words."""
     only_second: tuple[str, ...]
@@ -95,12 +97,15 @@ def compare_two(first: Side, second: Side, *, alpha: float = 0.05) -> TwoStudies
                 cells.append(_cell(first, second, models, *place))
                 for side, model in zip(matched, models, strict=True):
                     side.add((model, *place))
-    judged = verdicts([cell.comparison for cell in cells], alpha=alpha)
+    tested = [number for number, cell in enumerate(cells) if cell.relation != "same runs"]
+    judged = verdicts([cells[number].comparison for number in tested], alpha=alpha)
+    for number, verdict in zip(tested, judged, strict=True):
+        cells[number] = replace(cells[number], verdict=verdict)
     return TwoStudies(
         first=first,
         second=second,
         changes=tuple(_changes(first, second)),
-        cells=tuple(replace(cell, verdict=verdict) for cell, verdict in zip(cells, judged, strict=True)),
+        cells=tuple(cells),
         only_first=_rest(first.plan, matched[0]),
         only_second=_rest(second.plan, matched[1]),
     )
@@ -130,16 +135,10 @@ def _runs(plan: Plan, model: str, task: str, method: str) -> list[RunCell]:
 def _cell(first: Side, second: Side, models: tuple[str, str], task: str, method: str) -> CellChange:
     runs = _runs(first.plan, models[0], task, method), _runs(second.plan, models[1], task, method)
     metric = runs[0][0].task.primary_metric
-    same_runs = [run.evaluate.id for run in runs[0]] == [run.evaluate.id for run in runs[1]]
     comparison, relation = _comparison(first, second, runs, same_seeds_mean_the_same=models[0] == models[1])
-    note = ""
-    if same_runs and comparison.a_scores:
+    note = _same_runs(first, second, runs, comparison, relation) if comparison.a_scores else ""
+    if note:
         relation = "same runs"
-        note = (
-            "the same jobs, with the same scores"
-            if comparison.a_scores == comparison.b_scores
-            else "the same jobs, with other scores: machines, threads or library versions round differently"
-        )
     return CellChange(
         task=task,
         method=method,
@@ -151,6 +150,53 @@ def _cell(first: Side, second: Side, models: tuple[str, str], task: str, method:
         verdict=Verdict(answer="not estimable", p_value=None, adjusted_p=None, sentence=""),
         note=note,
     )
+
+
+def _same_runs(
+    first: Side, second: Side, runs: tuple[list[RunCell], list[RunCell]], comparison: Comparison, relation: Relation
+) -> str:
+    """What is to be said of runs that are the same in both studies; empty where none is.
+
+    The same jobs; or jobs that ended with the same weights and score the same examples alike, as those of a study that only
+    measures more than the other.
+    """
+    own = [{run.seed: run for run in side} for side in runs]
+    scores = [
+        dict(zip(sorted(seeds), side, strict=True))
+        for seeds, side in zip(own, (comparison.b_scores, comparison.a_scores), strict=True)
+    ]
+    common = [seed for seed in own[0] if seed in own[1]]
+    same_jobs = [seed for seed in common if own[0][seed].evaluate.id == own[1][seed].evaluate.id]
+    same_weights = [
+        seed
+        for seed in common
+        if relation == "same examples"
+        and scores[0][seed] == scores[1][seed]
+        and _same_weights(own[0][seed], own[1][seed], first, second)
+    ]
+    shared = [seed for seed in common if seed in same_jobs or seed in same_weights]
+    if not shared or shared != common:  # a change that some seeds did not feel is a change
+        return ""
+    what = "the same jobs" if shared == same_jobs else "the same weights"
+    told = "with the same scores"
+    if any(scores[0][seed] != scores[1][seed] for seed in shared):
+        told = "with other scores: machines, threads or library versions round differently"
+    alone = [", ".join(str(seed) for seed in seeds if seed not in shared) for seeds in own]
+    if not any(alone):
+        return f"{what}, {told}"
+    rest = " and ".join(
+        f"the {name} alone has seeds {seeds}" for name, seeds in zip(("first", "second"), alone, strict=True) if seeds
+    )
+    return f"seeds {', '.join(map(str, shared))} are {what}, {told}; {rest}"
+
+
+def _same_weights(one: RunCell, other: RunCell, first: Side, second: Side) -> bool:
+    """Whether two runs on one base model ended with the same weights."""
+    hashes = [
+        side.store.record(run.train.kind, run.train.id).facts.get("weights_sha256")
+        for run, side in ((one, first), (other, second))
+    ]
+    return one.base_model == other.base_model and hashes[0] is not None and hashes[0] == hashes[1]
 
 
 def _comparison(
@@ -208,9 +254,17 @@ def _changes(first: Side, second: Side) -> Iterator[Change]:
 
 
 def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[Change]:
+    told: set[str] = set()
     for what in dict.fromkeys([*first, *second]):
-        if first.get(what) != second.get(what):
+        if first.get(what) == second.get(what):
+            continue
+        entry = ".".join(what.split(".")[:2])
+        sides = [any(one == entry or one.startswith(f"{entry}.") for one in side) for side in (first, second)]
+        if all(sides) or entry == what:
             yield Change(what=what, first=first.get(what, ""), second=second.get(what, ""))
+        elif entry not in told:  # a task or method that one of them has: not one line per setting of it
+            told.add(entry)
+            yield Change(what=entry, first="there" if sides[0] else "", second="there" if sides[1] else "")
 
 
 def _flat(value: Any, at: str = "") -> dict[str, str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tunescope.analysis.disagreements import without_texts
 from tunescope.analysis.findings import collect_findings
 from tunescope.analysis.two_studies import Side, compare_two
 from tunescope.api.stored import DEFAULT_STORE, Opened, open_study
@@ -19,6 +21,7 @@ def report_study(
     changes: Sequence[str] = (),
     output: Path | None = None,
     figures: Sequence[str] = ("svg",),
+    with_texts: bool = True,
 ) -> Path:
     """Writes the report of a study, finished or not, from its store alone.
 
@@ -29,6 +32,7 @@ def report_study(
         changes: As given to `--set`.
         output: The report's folder; `STORE/report/NAME` where absent. An earlier report there is replaced.
         figures: Formats of the figure files: svg, pdf, png.
+        with_texts: Whether examples that methods answer differently are shown with the texts of the data.
 
     Returns:
         The report's `index.html`.
@@ -36,7 +40,8 @@ def report_study(
     Raises:
         TunescopeError: If the study is wrong, there is no store, or the folder holds something else or cannot be written.
     """
-    return write_opened(open_study(study, store=store, mirror=mirror, changes=changes), output, figures)
+    opened = open_study(study, store=store, mirror=mirror, changes=changes)
+    return write_opened(opened, output, figures, with_texts=with_texts)
 
 
 def report_two(
@@ -79,12 +84,16 @@ def report_two(
     return write_page(two_studies_content(found), out)
 
 
-def write_opened(opened: Opened, output: Path | None = None, figures: Sequence[str] = ("svg",)) -> Path:
+def write_opened(
+    opened: Opened, output: Path | None = None, figures: Sequence[str] = ("svg",), *, with_texts: bool = True
+) -> Path:
     """As `report_study`, of a study that is open already."""
     from tunescope.report.content.contents import report_content
     from tunescope.report.folder import write_report
 
     findings = collect_findings(opened.plan, opened.store)
+    if not with_texts:
+        findings = replace(findings, disagreements=tuple(map(without_texts, findings.disagreements)))
     out = output or opened.store.path / "report" / opened.plan.study.name
     return write_report(report_content(findings), findings, opened.store, out, figures=figures)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunescope.errors import StoreError
+from tunescope.errors import StoreError, TunescopeError
 from tunescope.hub.source import Source
 from tunescope.store import Store
 from tunescope.study.known import Known, decoders, source_for
@@ -71,6 +71,20 @@ def plan_of(spec: StudySpec, source: Source, known: Known | None = None) -> Plan
     return make_plan(spec, decoders(spec, source, there.decoders), hashes)
 
 
+def _plan_from_store(spec: StudySpec, source: Source, kept: Store, name: str) -> Plan:
+    """As `plan_of`; where a store of before plans were kept whole lacks something, the error says how to mend that."""
+    known = _known(kept, name)
+    try:
+        return plan_of(spec, source, known)
+    except TunescopeError as error:
+        if known is not None:
+            raise
+        raise StoreError(
+            f"{kept.path} does not say what the plan of {name} rests on: it was last run by an older tunescope. Run the study once "
+            f"again, or give --mirror. ({error})"
+        ) from error
+
+
 def store_if_any(path: Path) -> Store | None:
     """The store there is; None where a run would make one: where nothing is, or an empty folder."""
     is_empty = path.is_dir() and os.access(path, os.R_OK) and not any(path.iterdir())
@@ -93,7 +107,7 @@ def _from_store(folder: Path, mirror: Path | None, changes: Sequence[str]) -> Op
         name = names[0]
     file = kept.studies.file(name)
     spec = parse_study(read_study_text(file), str(file), changes)
-    plan = plan_of(spec, source_for(file, mirror), _known(kept, name))
+    plan = _plan_from_store(spec, source_for(file, mirror), kept, name)
     return Opened(plan=plan, store=kept, text=study_text_as_run(file, changes))
 
 

@@ -41,6 +41,12 @@ def put_out(content: bytes | RenderableType, file: Path | None) -> None:
         raise TunescopeError(f"--output {file} cannot be written: {error.strerror}.") from error
 
 
+def check_folder(option: str, file: Path | None) -> None:
+    """Raises TunescopeError if the folder of a file to be written is not there; to be asked before an hour's work."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise TunescopeError(f"{option} {file} cannot be written: no such folder as {file.parent}. Make it first.")
+
+
 def put_line(line: str) -> None:
     """Writes a line as it is.
 

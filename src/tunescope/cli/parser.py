@@ -151,6 +151,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FORMATS",
         help="formats of the figure files, with commas: svg, pdf, png (default: %(default)s)",
     )
+    reporting.add_argument(
+        "--without-texts", action="store_true", help="leave out the texts of the data, where it may not be shared"
+    )
     drifting = _add(
         commands,
         "drift",
@@ -180,7 +183,10 @@ def make_parser() -> argparse.ArgumentParser:
     drifting.add_argument("--no-weights", action="store_true", help="leave out the updates of the weights")
     drifting.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub")
     drifting.add_argument(
-        "--output", type=Path, metavar="FILE", help="write every number there: .parquet, .csv or .json"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write every number there: .parquet, .csv or .json; of the weights beside it, as FILE-weights",
     )
     drifting.add_argument("--figure", type=Path, metavar="FILE", help="draw the layers there: .svg, .pdf or .png")
     listing = _add(commands, "list", start.list_known, "the tasks, methods, metrics or measures of drift there are")

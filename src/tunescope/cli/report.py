@@ -17,7 +17,13 @@ def report(arguments: argparse.Namespace) -> int:
     where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
     if arguments.other is None:
         figures = figure_formats(arguments.figures)
-        page = api.report_study(arguments.study, output=arguments.output, figures=figures, **where)
+        page = api.report_study(
+            arguments.study,
+            output=arguments.output,
+            figures=figures,
+            with_texts=not arguments.without_texts,
+            **where,
+        )
     else:
         page = api.report_two(arguments.study, arguments.other, output=arguments.output, **where)
     put_line(f"Report: {page}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tunescope.errors import ModelError
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.models.base import BaseModelSpec
+from tunescope.models.language_model import load_language_model
 from tunescope.models.network import Network, load_network
 from tunescope.models.saving import ADAPTER, HEAD, MODEL, load_adapter, load_tuned
 from tunescope.models.tokenizer import has_tokenizer, load_tokenizer
@@ -17,6 +18,9 @@ from tunescope.models.weights import weight_shapes
 from tunescope.tasks.spec import TaskKind
 
 _ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_IN_FILE = "base_model.model."
+"""What peft puts before a parameter's name."""
 _RECORD = "record.json"
 
 
@@ -52,7 +56,7 @@ def describe_checkpoint(folder: Path) -> Checkpoint:
         described = describe_checkpoint(inside)
         return Checkpoint(**(vars(described) | {"folder": folder, "is_run": True}))
     if (folder / _ADAPTER_CONFIG).is_file():
-        weights = folder / "adapter_model.safetensors"
+        weights = folder / _ADAPTER_WEIGHTS
         if not weights.is_file():
             raise ModelError(f"{folder}: an adapter without adapter_model.safetensors. Save it as safetensors.")
         kind, labels = _kind_of_heads(_file_shapes(weights))
@@ -100,7 +104,20 @@ def load_checkpoint(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Pa
     network = load_network(discarding, base_folder, task_kind=kind, num_labels=labels, seed=0)
     if checkpoint.is_run:
         return network, load_tuned(network, checkpoint.folder)
-    return network, load_adapter(network, checkpoint.folder).eval()
+    under = replace(network, model=_adapted_kind(checkpoint.folder, network, base, base_folder))
+    return network, load_adapter(under, checkpoint.folder).eval()
+
+
+def _adapted_kind(folder: Path, network: Network, base: BaseModelSpec, base_folder: Path) -> Any:
+    """The kind of model that an adapter was made for: with the LM head, without any, or with the task's head as here."""
+    if _json(folder / _ADAPTER_CONFIG).get("task_type") == "CAUSAL_LM":
+        return load_language_model(base, base_folder, purpose="drift")
+    backbone = getattr(network.model, network.backbone_prefix)
+    paths = [name.removeprefix(_IN_FILE) for name in _file_shapes(folder / _ADAPTER_WEIGHTS)]
+    is_bare = any(hasattr(backbone, path.split(".", 1)[0]) for path in paths) and not any(
+        hasattr(network.model, path.split(".", 1)[0]) for path in paths
+    )
+    return backbone if is_bare else network.model
 
 
 def _require_own_base(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Path) -> None:

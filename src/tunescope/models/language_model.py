@@ -11,14 +11,16 @@ from tunescope.errors import ModelError
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import Network, is_decoder, quiet
 
-Purpose = Literal["zero_shot", "retention"]
+Purpose = Literal["zero_shot", "retention", "drift"]
 _LEAVE_OUT: dict[Purpose, str] = {
     "zero_shot": "Take zero_shot out of `baselines`.",
     "retention": "Take `retention` out of the study: it is not measured for encoders.",
+    "drift": "An adapter of type CAUSAL_LM needs a decoder as its base.",
 }
 _LACKS_HEAD: dict[Purpose, str] = {
     "zero_shot": "A zero-shot baseline needs the pretrained LM head: take it out of `baselines`, or use a causal LM checkpoint.",
     "retention": "Retention needs the pretrained LM head: take it out of the study, or use a causal LM checkpoint.",
+    "drift": "An adapter of type CAUSAL_LM needs the LM head that it was made under: use the causal LM checkpoint.",
 }
 
 

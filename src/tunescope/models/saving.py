@@ -87,12 +87,15 @@ def load_adapter(network: Network, folder: Path) -> Any:
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked below, as an error
         try:
             model = PeftModel.from_pretrained(network.model, folder)
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(
                 f"{folder}: does not fit the network: {reason}. Is it the same base model and task?"
             ) from error
-    inside = get_peft_model_state_dict(model, save_embedding_layers=False)
+    embeddings = any(
+        ".base_layer." in name for name in saved
+    )  # peft keeps them where an embedding or LM head is adapted
+    inside = get_peft_model_state_dict(model, save_embedding_layers=embeddings)
     _require_same(inside, saved, folder)
     return model
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tunescope.analysis.findings import Findings
 from tunescope.errors import StoreError, TunescopeError, did_you_mean
+from tunescope.report.content.numbers import plural
 from tunescope.report.content.section import Report
 from tunescope.report.export.csv import csv_table
 from tunescope.report.export.latex import latex_table
@@ -118,7 +119,7 @@ def _fill(
     for name, table in tables.items():
         for form in _DATA_FORMATS:
             _write(folder / "data" / f"{name}.{form}", encoded(table, form))
-            held[f"data/{name}.{form}"] = f"{name.replace('_', ' ')}, {table.num_rows:,} rows"
+            held[f"data/{name}.{form}"] = f"{name.replace('_', ' ')}, {plural(table.num_rows, 'row')}"
     for section in report.sections:
         for chart in section.charts:
             for ending in figures:

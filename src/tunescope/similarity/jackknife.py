@@ -282,9 +282,15 @@ def _cka_values(where: str, cross: np.ndarray, self_x: np.ndarray, self_y: np.nd
         without_rounding(terms.sum(axis=0), np.abs(terms).sum(axis=0), np.float64) for terms in (self_x, self_y)
     )
     values = cka_ratio(cross.sum(axis=0), self_x, self_y)
-    if np.isnan(values).any():
+    if np.isnan(values[0]):
         raise ValueError(
             f"{where}: a self-term is not positive: examples are all equally far apart, CKA is not defined."
+        )
+    without = np.flatnonzero(np.isnan(values[1:]))
+    if without.size:
+        raise ValueError(
+            f"{where}: without number {int(without[0])} (counted from 0) a self-term is not positive: too few examples differ "
+            f"from the rest."
         )
     return values
 

@@ -172,7 +172,7 @@ def power(
         if least > alpha:
             detectable = None
             enough = next(seeds for seeds in range(2, 100) if smallest_p(seeds, design) <= alpha)
-            within = f" as small as a family of {family} asks" if family > 1 else ""
+            within = f" allow one as small as a family of {family} asks" if family > 1 else ""
             reason = f"{num_seeds} seeds allow no permutation p below {least:.3g}; {enough} would{within}"
         elif num_seeds <= _SIMULATED_UP_TO[design]:
             detectable = _smallest(lambda d: _verdict_power(model, d, num_seeds, alpha), by_interval, 1e-3, target)

@@ -116,7 +116,7 @@ def _why_undecided(comparison: Comparison, family: int, alpha: float) -> str:
     needed = alpha / family
     if smallest is not None and smallest > needed:
         would = seeds_for(needed, paired=comparison.paired_by_seed)
-        within = f" as small as a family of {family} asks" if family > 1 else ""
+        within = f" allow one as small as a family of {family} asks" if family > 1 else ""
         return f"{seeds} allow no p below {_p(smallest)}; {would} would{within}"
     assert comparison.p_interval is not None
     assert comparison.permutation.p_value is not None

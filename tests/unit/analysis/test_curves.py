@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stored_study import TEXT, StoredStudy
+from tunescope.analysis.curve_means import curve_means
 from tunescope.analysis.curves import binned, collect_curves
 
 LOG = [
@@ -67,6 +68,21 @@ def test_bins_are_as_many_as_asked_for_at_most(num):
     points = binned([(step, 0.0) for step in range(1, num + 1)], most=200)
     assert len(points) <= 200
     assert sum(point.last_step - point.first_step + 1 for point in points) == num
+
+
+def test_seeds_that_stopped_early_share_the_bins_of_the_longest(tmp_path):
+    """Bins of each run's own width have no middles in common (1.5, 3.5, ... and 1, 2, ...): the mean would be of nothing."""
+    stored = StoredStudy(tmp_path / "store")
+    for seed, num_steps in ((1, 250), (2, 151)):
+        log = [{"event": "step", "step": step, "loss": float(seed)} for step in range(1, num_steps + 1)]
+        stored.train(f"rte-full-seed{seed}", log=log)
+    stored.train("rte-lora-seed1", log=LOG)
+    curves = collect_curves(stored.plan, stored.store)
+    assert [len(curve.loss) for curve in curves] == [125, 76, 2]
+    assert [curve.is_binned for curve in curves] == [True, True, False]
+    full, _ = curve_means(curves)
+    assert len(full.loss) == 75
+    assert (full.loss[0], full.loss[-1]) == ((1.5, 1.5), (149.5, 1.5))
 
 
 def test_no_bins_at_all_is_refused():

@@ -69,6 +69,23 @@ def test_a_method_whose_price_is_not_known_for_every_seed_is_left_out():
     assert [one.method for one in _found(replace(findings, drift=drift), "drift").methods] == ["lora", "head_only"]
 
 
+def test_money_is_a_price_where_the_study_gives_one(findings):
+    assert "money" not in {one.price for one in trade_offs(findings.quality, findings.rows, (), findings.costs)}
+    paid = tuple(replace(cost, price=2.0 if cost.method == "full" else 0.5) for cost in findings.costs)
+    found = next(one for one in trade_offs(findings.quality, findings.rows, (), paid) if one.price == "money")
+    assert {one.method: one.price.value for one in found.methods}["full"] == 2.0
+
+
+def test_memory_is_traded_where_every_method_has_it(findings):
+    def prices(rows):
+        return {one.price for one in trade_offs(findings.quality, rows, (), ())}
+
+    apart = tuple(replace(row, peak_memory_gib=1.0 + 0.1 * len(row.method)) for row in findings.rows)
+    assert "peak_memory_gib" in prices(apart)
+    hidden = tuple(replace(row, peak_memory_gib=None) if row.method == "lora" else row for row in apart)
+    assert "peak_memory_gib" not in prices(hidden)
+
+
 def test_one_method_or_equal_prices_say_nothing(findings):
     same = tuple(replace(row, trainable_parameters=5) for row in findings.rows)
     prices = {one.price for one in trade_offs(findings.quality, same, (), ())}

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from stored_study import START, TEXT, StoredStudy
+from tunescope.analysis.ledger import collect_costs
 from tunescope.analysis.provenance import collect_jobs, collect_provenance
 from tunescope.store.provenance import library_versions
 
@@ -41,7 +42,7 @@ def test_trials_that_nothing_waits_for_are_not_missing(tmp_path):
         TEXT.replace("lora: {}", "lora: {rank: {sweep: [4, 8]}}") + "sweep: {allow_unequal_budgets: true}\n",
     )
     before = _provenance(swept)
-    assert before.num_missing == len(swept.plan.jobs)
+    assert before.num_missing == len({job.id for job in swept.plan.jobs})
     swept.commit("rte-lora-select", {})
     after = _provenance(swept)
     lines = {line.label: line for line in collect_jobs(swept.plan, swept.store)}
@@ -49,6 +50,22 @@ def test_trials_that_nothing_waits_for_are_not_missing(tmp_path):
     assert lines["rte-lora-seed1"].is_wanted
     assert after.num_missing == sum(line.is_wanted and line.state == "missing" for line in lines.values())
     assert after.num_missing < before.num_missing - 1
+
+
+def test_work_that_two_labels_share_counts_once_as_in_the_ledger(tmp_path):
+    text = TEXT.replace("[rte]", "[rte, mrpc]").replace(
+        "lora: {}", "lora: {learning_rate: {sweep: {log_uniform: [1e-4, 1e-2]}}}"
+    )
+    swept = StoredStudy(tmp_path / "store", text + "sweep: {num_trials: 4, allow_unequal_budgets: true}\n")
+    first, second = swept.jobs["rte-lora-wave0"], swept.jobs["mrpc-lora-wave0"]
+    assert first.id == second.id
+    swept.commit("rte-lora-wave0", {})
+    found = _provenance(swept)
+    costs = collect_costs(swept.plan, swept.store)
+    assert (
+        found.num_done == sum(cost.num_done for cost in costs) == sum(one.num_jobs for one in found.environments) == 1
+    )
+    assert found.num_done + found.num_missing == sum(cost.num_jobs for cost in costs)
 
 
 def test_code_and_machines_are_told_once_with_how_many_jobs_ran_there(stored):

@@ -7,7 +7,14 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, BertForQuestionAnswering, LlamaForCausalLM
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    BertForQuestionAnswering,
+    LlamaForCausalLM,
+)
 
 from tiny import TINY, tiny_batch, tiny_llama, tiny_network
 from tunescope.errors import ModelError
@@ -16,6 +23,8 @@ from tunescope.methods import AnyPeft, Full, HeadOnly, Lora
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.checkpoint import describe_checkpoint, load_checkpoint
 from tunescope.models.saving import save_tuned
+from tunescope.representations.reads import pool
+from tunescope.representations.states import StateReader
 
 
 def _run(folder, base, method, kind="classification", num_labels=3):
@@ -164,3 +173,42 @@ def test_folders_that_are_nothing_of_the_kind_are_told(tmp_path):
     (tmp_path / "run" / "adapter" / "adapter_config.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read as JSON"):
         describe_checkpoint(tmp_path / "run")
+
+
+_OTHERS = {
+    "causal": ("llama", AutoModelForCausalLM, "CAUSAL_LM", ["q_proj", "v_proj"], None),
+    "causal with its head": ("llama", AutoModelForCausalLM, "CAUSAL_LM", ["q_proj", "lm_head"], None),
+    "gpt2": ("gpt2", AutoModelForCausalLM, "CAUSAL_LM", ["c_attn"], None),
+    "no type": ("llama", AutoModelForCausalLM, None, ["q_proj"], None),
+    "bare decoder": ("llama", AutoModel, "FEATURE_EXTRACTION", ["q_proj"], None),
+    "bare encoder": ("bert", AutoModel, "FEATURE_EXTRACTION", ["query", "value"], None),
+    "bare, no type": ("bert", AutoModel, None, ["query"], None),
+    "classifier": ("llama", AutoModelForSequenceClassification, "SEQ_CLS", ["q_proj"], None),
+    "prompts": ("llama", AutoModelForCausalLM, "CAUSAL_LM", None, 3),
+}
+
+
+@pytest.mark.parametrize("which", _OTHERS)
+def test_adapters_of_others_are_read_as_peft_reads_them(which, tmp_path):
+    name, kind, task_type, targets, prompts = _OTHERS[which]
+    base = TINY[name](tmp_path / "base")
+    config = (
+        PromptTuningConfig(task_type=task_type, num_virtual_tokens=prompts)
+        if prompts
+        else LoraConfig(r=2, task_type=task_type, target_modules=targets)
+    )
+    plain = kind.from_pretrained(base)
+    plain.config.pad_token_id = 0
+    model = get_peft_model(plain, config)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(1)
+        for weight_name, weight in model.named_parameters():
+            if "lora_B" in weight_name or "lora_embedding_B" in weight_name:
+                weight.normal_(0.0, 0.1)
+    model.save_pretrained(tmp_path / "adapter")
+    network, again = _loaded(tmp_path / "adapter", base)
+    batch = {name: tensor for name, tensor in tiny_batch(network).items() if name != "labels"}
+    expected, found = StateReader(model.eval()), StateReader(again)
+    last = lambda hidden, mask: pool(hidden, mask, "last_token")  # noqa: E731
+    for state, values in expected.read(batch, last).items():
+        assert torch.allclose(found.read(batch, last)[state], values, atol=1e-6), state

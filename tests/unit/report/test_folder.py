@@ -47,6 +47,7 @@ def test_everything_lies_beside_the_page(study, tmp_path):
     cards = {name.split("/")[1] for name in files if name.startswith("cards/")}
     assert cards == {"rte-full-seed1", "rte-full-seed2", "rte-lora-seed1"}
     assert set(json.loads(files["files.json"])["files"]) == set(files)
+    assert ", 1 rows" not in page.read_text(encoding="utf-8")
 
 
 def test_the_tidy_table_holds_the_rows_unrounded(study, tmp_path):

@@ -221,3 +221,11 @@ def test_refusals() -> None:
         interval(1.0, np.ones(1))
     with pytest.raises(ValueError, match="a sample of 3 examples cannot be of 2"):
         interval(1.0, np.ones(3), num_examples=2)
+
+
+def test_where_two_examples_alone_differ_there_is_a_cka_and_no_interval() -> None:
+    X = np.ones((30, 5))
+    X[[7, 19]] = RNG.normal(size=(2, 5))
+    assert debiased_linear_cka(X, 2.0 * X) == pytest.approx(1.0, abs=1e-9)
+    with pytest.raises(ValueError, match=r"^debiased_cka_jackknife: without number 7 \(counted from 0\) a self-term"):
+        debiased_cka_jackknife(X, 2.0 * X)

@@ -45,7 +45,9 @@ def test_a_family_holds_the_tests_to_its_share_and_not_the_interval() -> None:
     assert family.detectable is not None
     assert family.detectable > alone.detectable
     few = power("paired", num_seeds=6, num_examples=872, spread=ACCURACY, family=12)
-    assert few.reason == "6 seeds allow no permutation p below 0.0312; 9 would as small as a family of 12 asks"
+    assert (
+        few.reason == "6 seeds allow no permutation p below 0.0312; 9 would allow one as small as a family of 12 asks"
+    )
 
 
 @pytest.mark.parametrize("design", DESIGNS)

@@ -30,7 +30,7 @@ def test_three_seeds_are_undecided_and_say_how_many_would_do() -> None:
     assert alone.answer == "undecided"
     assert alone.sentence.endswith("3 seeds allow no p below 0.25; 6 would.")
     both = verdicts([three, compare_scores(HIGH, LOW, paired=True)])
-    assert both[0].sentence.endswith("3 seeds allow no p below 0.25; 7 would as small as a family of 2 asks.")
+    assert both[0].sentence.endswith("3 seeds allow no p below 0.25; 7 would allow one as small as a family of 2 asks.")
     assert both[1].answer == "better"
 
 

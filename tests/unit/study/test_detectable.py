@@ -52,7 +52,7 @@ def test_a_family_asks_for_more_seeds_as_its_verdicts_do():
     assert family.family == 12  # six pairs on two tasks
     assert family.paired.detectable is None
     assert family.paired.reason == (
-        "6 seeds allow no permutation p below 0.0312; 9 would as small as a family of 12 asks"
+        "6 seeds allow no permutation p below 0.0312; 9 would allow one as small as a family of 12 asks"
     )
     assert smallest_p(9, "paired") <= 0.05 / 12 < smallest_p(8, "paired")
     assert family.paired.half_width == alone.paired.half_width, "the interval is that of one comparison"

@@ -16,7 +16,7 @@ from tunescope.report.content.failures import failures_section
 from tunescope.report.content.places import has_several_models, method_names, model_words
 from tunescope.report.content.predictions import predictions_section
 from tunescope.report.content.provenance import provenance_section, when
-from tunescope.report.content.quality import quality_section
+from tunescope.report.content.quality import floor_sentences, quality_section
 from tunescope.report.content.retention import retention_section
 from tunescope.report.content.rows import rows_section
 from tunescope.report.content.section import Report, Section, Sentence
@@ -26,6 +26,8 @@ from tunescope.report.content.tradeoffs import tradeoffs_section
 from tunescope.report.content.verdicts import verdict_sentences
 from tunescope.report.content.weights import weights_section
 
+_MOST_FLOORS = 4
+"""Tasks on the first screen whose scores are no better than what takes no training; more are counted."""
 SECTIONS: tuple[Callable[[Findings], Section], ...] = (
     quality_section,
     drift_section,
@@ -103,6 +105,7 @@ def _summary(findings: Findings) -> list[Sentence]:
                 tone="faint",
             )
         )
+    told += _floors(findings)
     if study.compare == () and len(study.methods) > 1:
         told.append(
             Sentence(
@@ -112,6 +115,16 @@ def _summary(findings: Findings) -> list[Sentence]:
             )
         )
     return told
+
+
+def _floors(findings: Findings) -> list[Sentence]:
+    """Where methods reach no more than what takes no training; counted where that is on many tasks."""
+    told = floor_sentences(findings)
+    if len(told) <= _MOST_FLOORS:
+        return told
+    places = numbers.plural(len(told), "task")
+    text = f"On {places} some method's mean score is no better than what takes no training: quality has them."
+    return [Sentence(text=text, anchor="quality", tone="doubt")]
 
 
 def _with_own_ids(sections: list[Section]) -> tuple[Section, ...]:

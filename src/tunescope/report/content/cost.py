@@ -41,7 +41,7 @@ def _sentences(
 ) -> list[Sentence]:
     everything = totals[-1]
     gpu = f", {numbers.seconds(everything.gpu_seconds)} of it on a GPU" if everything.gpu_seconds else ""
-    price = "" if everything.price is None else f", {everything.price:,.2f} at the study's price per hour"
+    price = "" if everything.price is None else f", {numbers.money(everything.price)} at the study's price per hour"
     failed = f", {everything.num_failed} of them failed" if everything.num_failed else ""
     told = [
         Sentence(
@@ -121,7 +121,7 @@ def _relative(study: StudySpec, relative: Sequence[RelativeCost]) -> Table:
             Column(name="seeds", kind="number"),
         ),
         rows=tuple(rows),
-        note="Over all tasks: geometric mean of the ratios. Time is of single runs, without the sweep's trials.",
+        note="Over all tasks: geometric mean of the ratios. Time is of the optimiser steps of single runs, without the sweep's trials; the ledger has whole jobs. Memory is left out where a process held more than half of its peak before the training began.",
         can_filter=len(rows) > 12,
     )
 
@@ -165,7 +165,7 @@ def _ledger(study: StudySpec, costs: Sequence[Cost]) -> Table:
         cells = [
             *place_cells(study, one.base_model, one.task),
             text(one.method or ""),
-            text(one.kind.replace("_", " ")),
+            text(_kind_words(one)),
             numbers.number(one.num_done, _of(one.num_done, one.num_jobs)),
             numbers.number(one.num_failed),
             numbers.number(one.seconds, numbers.seconds(one.seconds), anchor="provenance-jobs"),
@@ -199,6 +199,12 @@ def _ledger(study: StudySpec, costs: Sequence[Cost]) -> Table:
     )
 
 
+def _kind_words(one: Cost) -> str:
+    """The kind of job; a baseline that reads the base model has a line of its own, and says so."""
+    words = one.kind.replace("_", " ")
+    return f"{words} of the base model" if one.kind == "baseline" and one.base_model is not None else words
+
+
 def _predicted(one: Cost) -> str:
     if one.predicted_s is None:
         return ""
@@ -214,7 +220,7 @@ def _gib(value: float | None, anchor: str = "") -> Cell:
 
 
 def _price(value: float | None) -> Cell:
-    return numbers.number(value, "" if value is None else f"{value:,.2f}")
+    return numbers.number(value, "" if value is None else numbers.money(value))
 
 
 def _count(value: float | None) -> str:

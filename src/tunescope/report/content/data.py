@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tunescope.analysis.data_read import PartRead, TaskRead
 from tunescope.analysis.findings import Findings
@@ -17,7 +17,8 @@ ID, TITLE = "data", "Data and truncation"
 def data_section(findings: Findings) -> Section:
     """Sources, rows by part with their labels, truncation, rows seen before."""
     found = findings.data
-    tables = [_sources(found), _parts(found)]
+    own_files = {task.name for task in findings.plan.study.tasks if task.dataset.files}
+    tables = [_sources(found, own_files), _parts(found)]
     if any(task.truncated for task in found):
         tables.append(_truncation(found))
     return Section(id=ID, title=TITLE, sentences=tuple(_sentences(found)), tables=tuple(tables))
@@ -63,7 +64,8 @@ def _sentences(found: Sequence[TaskRead]) -> list[Sentence]:
     return told
 
 
-def _sources(found: Sequence[TaskRead]) -> Table:
+def _sources(found: Sequence[TaskRead], own_files: Collection[str]) -> Table:
+    """Where each task's data come from; files of the study's own have no revision, only the bytes that were read."""
     rows = [
         Row(
             cells=(
@@ -71,7 +73,7 @@ def _sources(found: Sequence[TaskRead]) -> Table:
                 text(task.kind.replace("_", " ")),
                 text(task.description),
                 text(f"{task.source} {task.config}" if task.config else task.source),
-                text(task.revision or "newest when it was fetched"),
+                text(task.revision or ("" if task.task in own_files else "newest when it was fetched")),
                 text(task.license),
                 numbers.number(task.max_length),
                 text(", ".join(task.metrics)),

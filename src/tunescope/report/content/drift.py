@@ -77,6 +77,16 @@ def _sentences(study: StudySpec, means: Sequence[DriftMean]) -> list[Sentence]:
         told.append(Sentence(text=text, anchor="drift-means"))
         if beside:
             told.append(Sentence(text=f"To read that against: {beside}.", anchor="drift-means", tone="faint"))
+    if told:
+        told.insert(
+            0,
+            Sentence(
+                text="Drift is one minus the debiased linear CKA of a run's hidden states with the base model's on the same texts, mean over "
+                "blocks: 0 where nothing moved, about 1 where states are unrelated. In brackets: 95% interval over seeds, which may "
+                "reach below 0.",
+                tone="faint",
+            ),
+        )
     lost = dict.fromkeys(one.reason for one in means if one.estimate.value is None and one.reason)
     told += [Sentence(text=f"No drift: {reason}.", tone="doubt") for reason in lost]
     if len(places_of(study)) > MOST_PLACES:
@@ -116,7 +126,7 @@ def _by_layer(study: StudySpec, place: Place, means: Sequence[LayerMean]) -> lis
         charts.append(
             XYChart(
                 id=place_id(study, "drift-layers", place, pooling),
-                title=f"Drift by layer on {place_words(study, place)} ({pooling.replace('_', ' ')})",
+                title=f"Drift by layer on {place_words(study, place)} ({_pooling_words(pooling)})",
                 x=Axis(label="layer", categories=tuple(layer_words(state) for state in states)),
                 y=Axis(label=_LABEL),
                 series=tuple(series),
@@ -207,7 +217,7 @@ def _pairs(study: StudySpec, place: Place, means: Sequence[LayerMean]) -> list[C
             charts.append(
                 HeatMap(
                     id=place_id(study, "drift-pairs", place, method, pooling),
-                    title=f"Pairs of layers: {method} on {place_words(study, place)} ({pooling.replace('_', ' ')})",
+                    title=f"Pairs of layers: {method} on {place_words(study, place)} ({_pooling_words(pooling)})",
                     x_label=f"layer of {method}",
                     y_label="layer of the base model",
                     columns=tuple(layer_words(state) for state in others),
@@ -219,6 +229,11 @@ def _pairs(study: StudySpec, place: Place, means: Sequence[LayerMean]) -> list[C
                 )
             )
     return charts
+
+
+def _pooling_words(pooling: str) -> str:
+    """How a text's hidden states were made one; "mean" alone would read as one over seeds."""
+    return {"mean": "mean over tokens"}.get(pooling, pooling.replace("_", " "))
 
 
 def layer_words(state: str) -> str:

@@ -78,8 +78,13 @@ def value_interval(low: float | None, high: float | None, measure: str) -> str:
 
 
 def drift(value: float) -> str:
-    """A drift to four decimals; smaller ones to two digits, so that rounding errors are seen as what they are."""
-    return f"{value + 0.0:.4f}" if value == 0.0 or abs(value) >= 5e-5 else f"{value:.1e}"
+    """A drift to four decimals; below 0.001 to two digits, so that an end of its interval does not look like the value itself.
+
+    Example:
+        >>> drift(0.3727), drift(0.00014), drift(3.5e-05), drift(0.0)
+        ('0.3727', '0.00014', '3.5e-05', '0.0000')
+    """
+    return f"{value + 0.0:.4f}" if value == 0.0 or abs(value) >= 9.5e-4 else f"{value:.2g}"
 
 
 def ratio(value: float) -> str:
@@ -131,6 +136,16 @@ def seconds(value: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(value / 60.0)
     return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def money(value: float) -> str:
+    """A price in whatever money the study counts in: to the cent, below one to two digits.
+
+    Example:
+        >>> money(1234.5), money(0.0035), money(0.0)
+        ('1,234.50', '0.0035', '0.00')
+    """
+    return f"{value:,.2f}" if value == 0.0 or abs(value) >= 1.0 else f"{value:.2g}"
 
 
 def count(value: int) -> str:

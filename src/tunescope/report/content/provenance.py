@@ -11,10 +11,10 @@ from tunescope.report.content import numbers
 from tunescope.report.content.anchors import job_anchor
 from tunescope.report.content.section import Section, Sentence
 from tunescope.report.content.table import Cell, Column, Row, Table, text
+from tunescope.study.spec import StudySpec
 
 ID, TITLE = "provenance", "Provenance"
-_TO_STORE = "../../"
-"""From the folder of a report to the store that it lies in."""
+_MOST_FILES = 8
 
 
 def provenance_section(findings: Findings) -> Section:
@@ -29,7 +29,7 @@ def provenance_section(findings: Findings) -> Section:
     return Section(
         id=ID,
         title=TITLE,
-        sentences=tuple(_sentences(found)),
+        sentences=(*_sentences(found), *_own_files(findings.plan.study)),
         tables=tuple(tables),
         commands=_commands(found),
     )
@@ -46,6 +46,22 @@ def _commands(found: Provenance) -> tuple[str, ...]:
     runs = [place for place, command in enumerate(found.commands) if command.startswith("tunescope")]
     first = runs[0] if runs else len(found.commands)
     return (*found.commands[:first], study, *found.commands[first:])
+
+
+def _own_files(study: StudySpec) -> list[Sentence]:
+    """What the commands need besides a clone and the hub: a report holds neither data nor models."""
+    files = [file for task in study.tasks for file in (task.dataset.files or {}).values()]
+    files += [] if study.retention is None else [text.file for text in study.retention.texts if text.file is not None]
+    files += [model.name for model in study.base_models if model.name.startswith((".", "/", "~"))]
+    if not files:
+        return []
+    names = list(dict.fromkeys(files))
+    told = ", ".join(names[:_MOST_FILES]) + (
+        f" and {len(names) - _MOST_FILES} more" if len(names) > _MOST_FILES else ""
+    )
+    return [
+        Sentence(text=f"The commands below need files of the study's own, where it names them: {told}.", tone="doubt")
+    ]
 
 
 def when(moment: datetime | None) -> str:
@@ -195,7 +211,7 @@ def _jobs(jobs: Sequence[JobLine]) -> Table:
                 _state(job),
                 numbers.number(job.seconds, "" if job.seconds is None else numbers.seconds(job.seconds)),
                 text(when(job.started_at)),
-                text(f"{_TO_STORE}{job.record}" if job.record else ""),
+                text(job.record),
             ),
         )
         for place, job in enumerate(jobs)
@@ -213,7 +229,7 @@ def _jobs(jobs: Sequence[JobLine]) -> Table:
             Column(name="record"),
         ),
         rows=tuple(rows),
-        note="The record, relative to this page, holds settings, inputs, hashes of files, versions and machine.",
+        note="The record, a path within the store, holds settings, inputs, hashes of files, versions and machine.",
         can_filter=True,
     )
 

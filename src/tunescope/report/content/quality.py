@@ -23,7 +23,7 @@ from tunescope.report.content.places import (
 from tunescope.report.content.section import Section, Sentence
 from tunescope.report.content.series import estimate_point, method_series
 from tunescope.report.content.table import Cell, Column, Row, Table, text
-from tunescope.report.content.verdicts import TABLE, answer_words, comparison_id
+from tunescope.report.content.verdicts import TABLE, answer_words, comparison_id, estimate_words
 from tunescope.study.hypothesis import RUN_MEASURES
 from tunescope.study.spec import StudySpec
 
@@ -33,6 +33,10 @@ _LEVEL_WORDS = {
     "random": "random guess",
     "zero_shot": "base model, not trained",
 }
+_CLAIM_NOTE = (
+    " A claim is judged by an interval of its own: the 90% interval where each side of the bound is tested at 5%, and of a ratio "
+    "that of A over B, not of A - B."
+)
 _MOST_LETTERS = 48
 """Of a source in a legend; the table of baselines has all of it."""
 
@@ -56,7 +60,9 @@ def quality_section(findings: Findings) -> Section:
 def _why_nothing(findings: Findings) -> str:
     failed = sum(one.num_failed for one in findings.quality if one.is_primary)
     planned = sum(one.num_planned for one in findings.quality if one.is_primary)
-    told = f"{failed} of {numbers.plural(planned, 'planned run')} failed, the others have" if failed else "It has"
+    told = (
+        f"{failed} of {numbers.plural(planned, 'planned run')} failed, the others have" if failed else "the study has"
+    )
     return (
         f"No run has a score yet: {told} not run. `tunescope run` with the study file and this store goes on from here."
     )
@@ -68,6 +74,7 @@ def _sentences(findings: Findings) -> list[Sentence]:
     for one in findings.quality:
         if one.expected is not None:
             told.append(_expected_sentence(study, one))
+    told += floor_sentences(findings)
     for one in findings.quality:
         if one.is_primary and one.num_seeds < one.num_planned:
             place = place_words(study, (one.base_model, one.task))
@@ -80,9 +87,52 @@ def _sentences(findings: Findings) -> list[Sentence]:
                     tone="doubt",
                 )
             )
-    told += [Sentence(text=_full_stop(line), tone="faint") for opinion in findings.opinions for line in opinion.lines]
+    told += [
+        Sentence(text=f"Each task by its first score, exploratory: {_full_stop(line)}", tone="faint")
+        for opinion in findings.opinions
+        for line in opinion.lines
+    ]
     caveats = dict.fromkeys(one.caveat for one in findings.comparisons if one.caveat)
     return [*told, *(Sentence(text=_full_stop(caveat), tone="doubt") for caveat in caveats)]
+
+
+def floor_sentences(findings: Findings) -> list[Sentence]:
+    """Where a mean score is no better than what takes no training: what is said of such methods is said of models that learnt nothing."""
+    study = findings.plan.study
+    told = []
+    for place in places_of(study):
+        own = [
+            one
+            for one in findings.quality
+            if (one.base_model, one.task) == place and one.is_primary and one.estimate.value is not None
+        ]
+        floors = [
+            level
+            for level in findings.levels
+            if own
+            and level.name in _LEVEL_WORDS
+            and level.seed is None
+            and level.value is not None
+            and (level.task, level.metric) == (place[1], own[0].metric)
+            and level.base_model in (None, place[0])
+        ]
+        if not floors:
+            continue
+        sign = 1.0 if own[0].higher_is_better else -1.0
+        floor = max(floors, key=lambda level: sign * (level.value or 0.0))
+        low = [one for one in own if sign * (one.estimate.value or 0.0) <= sign * (floor.value or 0.0)]
+        if low:
+            metric = own[0].metric
+            means = ", ".join(f"{one.method} {numbers.value_of(one.estimate.value or 0.0, metric)}" for one in low)
+            told.append(
+                Sentence(
+                    text=f"No better on {place_words(study, place)} than what takes no training ({_LEVEL_WORDS[floor.name]}: "
+                    f"{numbers.value_of(floor.value or 0.0, metric)}): mean {metric} of {means}.",
+                    anchor="quality-baselines",
+                    tone="doubt",
+                )
+            )
+    return told
 
 
 def _expected_sentence(study: StudySpec, one: Quality) -> Sentence:
@@ -271,6 +321,7 @@ def _level_name(level: Level) -> str:
 
 
 def _comparisons(study: StudySpec, comparisons: Sequence[Compared]) -> Table:
+    has_claim = any(one.comparison.claim is not None for one in comparisons)
     columns = [
         *place_columns(study),
         Column(name="measure", is_key=True),
@@ -285,6 +336,7 @@ def _comparisons(study: StudySpec, comparisons: Sequence[Compared]) -> Table:
         Column(name="p after Holm", kind="number"),
         Column(name="effect size", kind="number"),
         Column(name="seeds"),
+        *([Column(name="what the claim rests on")] if has_claim else []),
         Column(name="verdict on A"),
     ]
     rows = []
@@ -305,21 +357,33 @@ def _comparisons(study: StudySpec, comparisons: Sequence[Compared]) -> Table:
             _p_cell(verdict.adjusted_p, anchor),
             numbers.number(comparison.effect_size.value, anchor=anchor),
             text(_seed_words(comparison.num_seeds)),
+            *([text(_claim_estimate(one))] if has_claim else []),
             text(answer_words(one), tone="doubt" if verdict.answer in ("undecided", "not estimable") else ""),
         ]
         rows.append(Row(cells=tuple(cells), id=comparison_id(number)))
     declared = all(one.is_declared for one in comparisons)
-    kind = "declared in the study" if declared else "exploratory: the study declares none under `compare:`"
+    kind = "declared in the study" if declared else "exploratory: the study declares none"
+    tested = sum(one.verdict.p_value is not None for one in comparisons)
+    left = f" ({tested} estimable, Holm is over those)" if tested < len(comparisons) else ""
     return Table(
         id=TABLE,
-        caption=f"Comparisons: a family of {len(comparisons)}, {kind}",
+        caption=f"Comparisons: a family of {len(comparisons)}{left}, {kind}",
         columns=tuple(columns),
         rows=tuple(rows),
         note="Differences of shares in points, all else in its own unit, with 95% intervals over seeds and examples; p: of the "
         "claim where the study makes one, else of a difference; Holm: corrected over the family; effect size: Hedges' g in "
-        "units of the spread between seeds.",
+        "units of the spread between seeds." + (_CLAIM_NOTE if has_claim else ""),
         can_filter=len(rows) > 12,
     )
+
+
+def _claim_estimate(one: Compared) -> str:
+    """The estimate that a claim is judged by, with its interval and that interval's level."""
+    test = one.comparison.claim_test
+    if one.comparison.claim is None or test is None or test.estimate is None:
+        return ""
+    level = "" if test.ci_low is None else f", {100.0 * test.level:.4g}% interval"
+    return f"{estimate_words(one)}{level}"
 
 
 def _arm_anchor(study: StudySpec, one: Compared, method: str) -> str:

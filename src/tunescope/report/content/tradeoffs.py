@@ -24,6 +24,7 @@ _WORDS: dict[Price, str] = {
     "train_s": "training time",
     "peak_memory_gib": "peak memory",
     "search_and_train_s": "time of the search and all seeds",
+    "money": "money for the search and all seeds",
 }
 _AXES: dict[Price, Axis] = {
     "drift": Axis(label="drift (1 - debiased CKA, mean over blocks)"),
@@ -31,6 +32,7 @@ _AXES: dict[Price, Axis] = {
     "train_s": Axis(label="training time of a run (seconds)"),
     "peak_memory_gib": Axis(label="peak memory of the training process (GiB)"),
     "search_and_train_s": Axis(label="search and training of all seeds (seconds)"),
+    "money": Axis(label="search and training of all seeds, at compute.price_per_hour"),
 }
 
 
@@ -45,7 +47,7 @@ def tradeoffs_section(findings: Findings) -> Section:
     told = [
         Sentence(
             text="A method is named as not beaten where no other has a mean score at least as good at a mean price at most as "
-            "high. Means alone decide that; whether they differ is said by the comparisons.",
+            "high. Means alone decide that; whether they differ is said by the comparisons. Training time is that of the optimiser steps; memory is told where each training's own can be told from earlier jobs'.",
             tone="faint",
         )
     ]
@@ -146,6 +148,8 @@ def _price_words(value: float | None, price: Price) -> str:
         return numbers.drift(value)
     if price == "trainable_parameters":
         return numbers.count(round(value))
+    if price == "money":
+        return numbers.money(value)
     return f"{value:.3g} GiB" if price == "peak_memory_gib" else numbers.seconds(value)
 
 

@@ -52,14 +52,23 @@ def _sentence(cell: CellChange, found: TwoStudies, anchor: str) -> Sentence:
     others = "; the two were scored on other examples" if cell.relation == "other examples" else ""
     if cell.verdict.answer == "undecided":
         return Sentence(
-            text=f"{where}: {told} {interval} ({cell.metric}), undecided: {cell.verdict.why}{others}.",
+            text=f"{where}: {told} {interval} ({_details(cell)}), undecided: {cell.verdict.why}{others}.",
             anchor=anchor,
             tone="doubt",
         )
     return Sentence(
-        text=f"{where} is {cell.verdict.answer} in {found.second.name}: {told} {interval} ({cell.metric}){others}.",
+        text=f"{where} is {cell.verdict.answer} in {found.second.name}: {told} {interval} ({_details(cell)}){others}.",
         anchor=anchor,
     )
+
+
+def _details(cell: CellChange) -> str:
+    """What the estimate is of: the score, how many seeds, the interval's level."""
+    first, second = cell.comparison.num_seeds
+    seeds = numbers.plural(first, "seed") if first == second else f"{second} against {first} seeds"
+    difference = cell.comparison.difference
+    level = "" if difference.ci_low is None else f", {100.0 * difference.level:.4g}% interval"
+    return f"{cell.metric}, {seeds}{level}"
 
 
 def _scores(found: TwoStudies) -> Section:
@@ -76,7 +85,7 @@ def _scores(found: TwoStudies) -> Section:
         rows=tuple(_score_row(cell, _id(number)) for number, cell in enumerate(found.cells)),
         note=(
             "Seeds are paired where both studies have the same on one base model; examples where both scored the same. "
-            "Verdicts are after Holm's correction over all rows."
+            "Verdicts are after Holm's correction over all rows but the same runs."
         ),
     )
     missing = "" if found.cells else "The two studies have no task and method in common on one base model."

@@ -18,6 +18,8 @@ TABLE = "quality-comparisons"
 """Id of the table of comparisons."""
 MOST_SENTENCES = 20
 """Of verdicts, and of what is undecided, on the first screen; the rest is counted."""
+_AGAINST = "speaks against the claim"
+"""In the reason of a claim that its interval contradicts: `undecided` would hide that."""
 _LOWER = {"train_s": "trains in less time than", "peak_memory_gib": "takes less memory than", DRIFT: "drifts less than"}
 _HIGHER = {"train_s": "trains longer than", "peak_memory_gib": "takes more memory than", DRIFT: "drifts more than"}
 
@@ -93,7 +95,9 @@ def answer_words(one: Compared) -> str:
         "ratio_below": f"A at least {_percent(1.0 - claim.bound)} lower",
         "ratio_above": f"A at least {_percent(claim.bound - 1.0)} higher",
     }[claim.kind]
-    return f"{told}: undecided" if answer == "undecided" else told
+    if answer != "undecided":
+        return told
+    return f"{told}: {'not borne out' if _AGAINST in one.verdict.why else 'undecided'}"
 
 
 def estimate_words(one: Compared) -> str:
@@ -105,7 +109,7 @@ def estimate_words(one: Compared) -> str:
         interval = ""
         if test.ci_low is not None and test.ci_high is not None:
             interval = f" [{numbers.factor(test.ci_low)}, {numbers.factor(test.ci_high)}]"
-        return f"{numbers.factor(test.estimate)} times{interval}"
+        return f"{numbers.factor(test.estimate)} times that of {one.b}{interval}"
     found = one.comparison.difference
     value, low, high = found.value, found.ci_low, found.ci_high
     if test is not None:
@@ -139,7 +143,8 @@ def _undecided(one: Compared, where: str) -> str:
     question = _question(one, where)
     if answer == "not estimable":
         return f"Not estimable: {question}: {_with_arms(why, one, everywhere=False)}."
-    return f"Undecided: {question}: {estimate_words(one)} {details(one)}. {_with_arms(_sentence(why), one)}."
+    lead = "Not borne out" if _AGAINST in why else "Undecided"
+    return f"{lead}: {question}: {estimate_words(one)} {details(one)}. {_with_arms(_sentence(why), one)}."
 
 
 def _claim_words(one: Compared, where: str) -> str:

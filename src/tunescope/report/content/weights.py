@@ -68,8 +68,9 @@ def weights_section(findings: Findings) -> Section:
             own,
             place_id(study, "weights-intruders", place),
             f"Intruder directions on {where}",
-            "intruder directions, sum over matrices",
+            "left intruder directions, sum over matrices",
             lambda one: one.intruders,
+            control=lambda one: one.random_intruders,
         )
     return Section(
         id=ID,
@@ -84,7 +85,8 @@ def _sentences(study: StudySpec, findings: Findings) -> list[Sentence]:
     told = [
         Sentence(
             text="An update is tuned minus base weights, adapters merged. Effective rank: exp of the entropy of its normalised "
-            "singular values. Intruders: leading singular directions of the tuned matrix that no direction of the base is like.",
+            "singular values. Intruders: leading left singular directions of the tuned matrix whose cosine with every direction of the base is below "
+            "0.5 (arXiv:2410.21228); other thresholds and the right side are in each drift job's `weights.parquet`.",
             tone="faint",
         )
     ]
@@ -103,7 +105,14 @@ def _sentences(study: StudySpec, findings: Findings) -> list[Sentence]:
 
 
 def _chart(
-    study: StudySpec, own: Sequence[BlockUpdate], chart_id: str, title: str, label: str, read: Read
+    study: StudySpec,
+    own: Sequence[BlockUpdate],
+    chart_id: str,
+    title: str,
+    label: str,
+    read: Read,
+    *,
+    control: Read | None = None,
 ) -> list[Chart]:
     """A measure by block, a line per method; nothing where no block has it."""
     blocks = sorted({one.block for one in own if one.block is not None and read(one) is not None})
@@ -114,6 +123,10 @@ def _chart(
         for seed in seeds if len(seeds) > 1 else []:
             series += seed_series(method, method, seed, _points(found, seed, read), style="line")
         series += method_series(method, _points(found, None, read), style="line and marks")
+        by_chance = _points(found, None, control) if control is not None else []
+        if by_chance:
+            name = f"{method}: random update of its norm"
+            series.append(Series(name=name, role="control", points=tuple(by_chance), style="line and marks"))
     if not series:
         return []
     return [
@@ -123,7 +136,8 @@ def _chart(
             x=Axis(label="block", categories=tuple(_block_words(block) for block in blocks)),
             y=Axis(label=label),
             series=tuple(series),
-            note="Lines: mean over seeds. Faint lines: single seeds.",
+            note="Lines: mean over seeds. Faint lines: single seeds."
+            + (" Grey: as many as a random update of the same norm gives." if control is not None else ""),
         )
     ]
 

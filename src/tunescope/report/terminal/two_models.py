@@ -22,6 +22,8 @@ _BAR = 20
 """Characters of a bar whose value is the largest."""
 _ROUNDING = 1e-6
 """Drifts up to here are rounding of float32 states, and have no bar."""
+_THRESHOLD = 0.5
+"""Of the intruder dimensions that are shown; every threshold is in the file of the weights."""
 _MODULES = 8
 """Modules with the largest relative updates that are shown."""
 
@@ -110,6 +112,10 @@ def _modules(updates: Sequence[UpdateRow]) -> Table:
     table.add_column("weights that changed most", overflow="fold")
     for name in ("|dW| / |W|", "effective rank", "stable rank", "changed"):
         table.add_column(name, justify="right", no_wrap=True)
+    turned = any(row.directions is not None for row in changed)
+    if turned:
+        table.add_column("intruders left, right", justify="right")
+        table.add_column("of a random update", justify="right")
     for row in sorted(changed, key=lambda row: -(row.relative_norm or 0.0))[:_MODULES]:
         table.add_row(
             Text(inert(row.module)),
@@ -117,5 +123,20 @@ def _modules(updates: Sequence[UpdateRow]) -> Table:
             "-" if row.effective_rank is None else f"{row.effective_rank:.1f}",
             "-" if row.stable_rank is None else f"{row.stable_rank:.1f}",
             "-" if row.share_changed is None else f"{row.share_changed:.1%}",
+            *(_intruders(row) if turned else ()),
         )
+    if turned:
+        table.caption = f"{table.caption}; intruders: cosine below {_THRESHOLD:g} with every direction of the base (arXiv:2410.21228)"
     return table
+
+
+def _intruders(row: UpdateRow) -> tuple[str, str]:
+    """Of the leading directions, how many resemble none of the base's; and as many as a random update of that norm gives."""
+    if row.directions is None:
+        return "-", "-"
+    own, random = row.directions.intruders, row.directions.random_intruders
+    place = min(range(len(own.thresholds)), key=lambda place: abs(own.thresholds[place] - _THRESHOLD))
+    return (
+        f"{own.left[place]}, {own.right[place]} of {own.k}",
+        f"{random.left[place]}, {random.right[place]}",
+    )

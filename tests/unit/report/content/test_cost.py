@@ -70,3 +70,20 @@ def test_several_machines_are_told_of(findings):
 def test_nothing_spent_yet(findings):
     costs = tuple(replace(cost, num_done=0) for cost in findings.costs)
     assert "no job of the study has run" in cost_section(replace(findings, costs=costs)).missing
+
+
+def test_small_prices_keep_their_digits(findings):
+    costs = tuple(replace(cost, price=0.00123) for cost in findings.costs)
+    section = cost_section(replace(findings, costs=costs))
+    assert "0.0049 at the study's price per hour" in section.sentences[0].text
+    ledger = next(table for table in section.tables if table.id == "cost-ledger")
+    assert ledger.rows[0].cells[-1].shown == "0.0012"
+
+
+def test_baselines_with_and_without_a_base_model_are_told_apart(findings):
+    made = [
+        replace(findings.costs[0], kind="baseline", method=None, base_model=model) for model in (None, "org/decoder")
+    ]
+    section = cost_section(replace(findings, costs=(*findings.costs, *made)))
+    ledger = next(table for table in section.tables if table.id == "cost-ledger")
+    assert [row.cells[2].shown for row in ledger.rows[-2:]] == ["baseline", "baseline of the base model"]

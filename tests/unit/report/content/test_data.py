@@ -9,6 +9,7 @@ import pytest
 from made_findings import made_findings, plan_of
 from tunescope.report.content import numbers
 from tunescope.report.content.data import data_section
+from tunescope.tasks.spec import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,14 @@ def test_rows_seen_before_and_kin_are_told_of(findings):
     assert "mrpc: 4 report rows (1.0%) have texts that occur in train or selection rows too." in told
     assert any("1 equal a train row, 2 share a text with one and 0 stand inside a longer one" in line for line in told)
     assert "mrpc: not all is known of its data: not run yet." in told
+
+
+def test_files_of_the_studys_own_have_no_revision_to_be_newest(findings):
+    study = findings.plan.study
+    own = study.tasks[0].model_copy(update={"dataset": Dataset(files={"train": "a.csv", "validation": "b.csv"})})
+    plan = replace(findings.plan, study=study.model_copy(update={"tasks": (own, *study.tasks[1:])}))
+    for found, shown in ((findings, "newest when it was fetched"), (replace(findings, plan=plan), "")):
+        data = tuple(replace(task, revision=None) for task in found.data)
+        table = data_section(replace(found, data=data)).tables[0]
+        cells = dict(zip((column.name for column in table.columns), table.rows[0].cells, strict=True))
+        assert cells["revision"].shown == shown

@@ -42,9 +42,12 @@ def test_pairs_of_layers_are_a_heat_map_per_method(findings):
 
 def test_the_sentences_set_methods_beside_their_controls(findings):
     told = [sentence.text for sentence in drift_section(findings).sentences]
-    assert told[0].startswith("On mrpc: full 0.3100 [0.2852, 0.3348]; lora 0.1033 [")
-    assert told[1].startswith("To read that against: ")
-    assert "lora: seed against seed 0.0200" in told[1]
+    assert told[0].startswith("Drift is one minus the debiased linear CKA"), (
+        "the numbers below have no unit of their own"
+    )
+    assert told[1].startswith("On mrpc: full 0.3100 [0.2852, 0.3348]; lora 0.1033 [")
+    assert told[2].startswith("To read that against: ")
+    assert "lora: seed against seed 0.0200" in told[2]
 
 
 def test_the_tables_hold_every_run_and_mean(findings):
@@ -100,3 +103,10 @@ def test_what_is_not_asked_for_says_how_to_ask():
 def test_what_failed_says_why(findings):
     failed = [replace(one, drift=None, state="failed", reason="out of memory") for one in findings.drift]
     assert "out of memory" in drift_section(replace(findings, drift=tuple(failed), layers=())).missing
+
+
+def test_a_pooling_by_mean_does_not_read_as_a_mean_over_seeds(findings):
+    layers = tuple(replace(row, pooling="mean") for row in findings.layers)
+    titles = [chart.title for chart in drift_section(replace(findings, layers=layers)).charts]
+    assert titles[0] == "Drift by layer on mrpc (mean over tokens)"
+    assert all("(mean)" not in title for title in titles)

@@ -20,7 +20,7 @@ def test_the_examples_of_the_docstrings():
         (0.7194, "accuracy", "71.9"),
         (-0.00001, "matthews", "0.0"),
         (0.123456, "mse", "0.123"),
-        (0.00012, "drift", "0.0001"),
+        (0.00012, "drift", "0.00012"),
         (1234.5, "train_s", "1,234"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from made_findings import made_findings, plan_of
 from tunescope.report.content.provenance import provenance_section
+from tunescope.tasks.spec import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def test_every_job_leads_to_its_record(findings):
     table = provenance_section(findings).tables[-1]
     assert [row.id for row in table.rows] == [f"job-{job.id}" for job in findings.jobs]
     job = findings.jobs[0]
-    assert table.rows[0].cells[-1].shown == f"../../artifacts/{job.kind}/{job.id}/record.json"
+    assert table.rows[0].cells[-1].shown == f"artifacts/{job.kind}/{job.id}/record.json"
 
 
 def test_a_job_that_two_tasks_ask_for_has_one_id(findings):
@@ -57,3 +58,12 @@ def test_libraries_with_several_versions_stand_out(findings):
     section = provenance_section(replace(findings, provenance=replace(findings.provenance, environments=(one, newer))))
     cell = section.tables[1].rows[0].cells[1]
     assert (cell.shown, cell.tone) == ("2.13.0, 2.14.0", "doubt")
+
+
+def test_files_of_the_studys_own_are_named_beside_the_commands(findings):
+    assert not any("files of the study's own" in one.text for one in provenance_section(findings).sentences)
+    study = findings.plan.study
+    tasks = (study.tasks[0].model_copy(update={"dataset": Dataset(files={"train": "a.csv", "validation": "b.csv"})}),)
+    plan = replace(findings.plan, study=study.model_copy(update={"tasks": tasks}))
+    told = provenance_section(replace(findings, plan=plan)).sentences[-1]
+    assert told.text == "The commands below need files of the study's own, where it names them: a.csv, b.csv."

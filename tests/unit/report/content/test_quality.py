@@ -8,7 +8,10 @@ import pytest
 
 from made_findings import TEXT, made_findings, plan_of
 from tunescope.analysis.quality import Level
-from tunescope.report.content.quality import quality_section
+from tunescope.report.content.contents import report_content
+from tunescope.report.content.quality import floor_sentences, quality_section
+from tunescope.stats.claim import Claim
+from tunescope.stats.compare import compare_scores
 
 EXPECTED = """
 expected:
@@ -100,3 +103,36 @@ def test_errors_are_not_in_percent():
     assert chart.y.label == "mse"
     assert chart.series[0].points[0].y == pytest.approx(0.8)
     assert chart.note.endswith("Lower is better.")
+
+
+def test_methods_that_learnt_nothing_are_named(findings):
+    assert not any("takes no training" in sentence.text for sentence in quality_section(findings).sentences)
+    levels = tuple(
+        replace(level, value=0.8)
+        if (level.name, level.task, level.metric) == ("majority", "mrpc", "accuracy")
+        else level
+        for level in findings.levels
+    )
+    (told,) = floor_sentences(replace(findings, levels=levels))
+    assert told.text == (
+        "No better on mrpc than what takes no training (always the commonest answer: 80.0): mean accuracy of lora 79.3."
+    )
+    assert told.tone == "doubt"
+    assert told in quality_section(replace(findings, levels=levels)).sentences
+    assert told in report_content(replace(findings, levels=levels)).summary, (
+        "a verdict between such methods misleads alone"
+    )
+
+
+def test_a_claim_has_the_interval_it_is_judged_by():
+    claimed = made_findings(plan_of(TEXT + "\ncompare:\n  - {methods: [lora, full], within: 0.03}\n"))
+    (one, *_) = claimed.comparisons
+    claim = Claim(kind="equivalent_within", bound=0.03)
+    scores = [0.7, 0.71, 0.69, 0.7], [0.71, 0.7, 0.7, 0.7]
+    made = replace(one, comparison=compare_scores(*scores, paired=True, claim=claim, num_resamples=99))
+    table = next(
+        t for t in quality_section(replace(claimed, comparisons=(made,))).tables if t.id == "quality-comparisons"
+    )
+    cells = dict(zip((column.name for column in table.columns), table.rows[0].cells, strict=True))
+    assert cells["what the claim rests on"].shown.endswith(", 90% interval")
+    assert "90% interval" in table.note

@@ -69,7 +69,7 @@ def test_what_is_decided_of_a_score(a, b, claim, begins):
         (
             "drift",
             Claim(kind="ratio_below", bound=0.95),
-            "the drift of lora on mrpc is at least 5% lower than that of full: 0.93 times [0.93, 0.94] (8 seeds, 90% interval)",
+            "the drift of lora on mrpc is at least 5% lower than that of full: 0.93 times that of full [0.93, 0.94] (8 seeds, 90% interval)",
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_higher_cost_is_told_as_such():
     assert decided[0].tone == ""
     one, decided, _ = _told("drift", HIGH, LOW, Claim(kind="ratio_above", bound=1.05))
     assert decided[0].text.startswith(
-        "the drift of lora on mrpc is at least 5% higher than that of full: 1.1 times [1.1, 1.1]"
+        "the drift of lora on mrpc is at least 5% higher than that of full: 1.1 times that of full [1.1, 1.1]"
     )
     assert answer_words(one) == "A at least 5% higher"
 
@@ -102,11 +102,12 @@ def test_what_is_undecided_says_why_and_what_would_decide_it():
     assert one.verdict.why in one.verdict.sentence
 
 
-def test_an_undecided_claim_names_the_bound():
-    _, _, undecided = _told("accuracy", HIGH, LOW, Claim(kind="equivalent_within", bound=0.03))
+def test_a_claim_that_its_interval_contradicts_is_not_called_undecided():
+    one, _, undecided = _told("accuracy", HIGH, LOW, Claim(kind="equivalent_within", bound=0.03))
     assert undecided[0].text.startswith(
-        "Undecided: whether lora is equivalent to full on mrpc within 3 points: +5.0 points"
+        "Not borne out: whether lora is equivalent to full on mrpc within 3 points: +5.0 points"
     )
+    assert answer_words(one) == "equivalent within 3 points: not borne out"
     assert "The whole interval lies on the other side of the bound" in undecided[0].text
 
 
@@ -158,3 +159,11 @@ def test_many_verdicts_are_counted():
     assert [told.text for told in undecided] == [
         "On mrpc, 25 of 25 comparisons are undecided or not estimable: the table of comparisons says why."
     ]
+
+
+def test_an_undecided_claim_names_the_bound():
+    one, _, undecided = _told("accuracy", HIGH, LOW, Claim(kind="equivalent_within", bound=0.05))
+    assert undecided[0].text.startswith(
+        "Undecided: whether lora is equivalent to full on mrpc within 5 points: +5.0 points"
+    )
+    assert answer_words(one) == "equivalent within 5 points: undecided"

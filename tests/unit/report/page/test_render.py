@@ -212,3 +212,18 @@ def _policy(page: _Page) -> str:
 
 def _with(section: Section) -> Report:
     return replace(empty_report(), summary=(), sections=(section,))
+
+
+def test_a_cell_that_shows_nothing_is_no_link():
+    table = Table(
+        id="t",
+        caption="c",
+        columns=(Column(name="a"),),
+        rows=(Row(cells=(Cell(shown="", anchor="t"),)), Row(cells=(Cell(shown="x", anchor="t"),))),
+    )
+    section = Section(id="rows", title="All rows", tables=(table,))
+    report = Report(study="s", question="", methods=(), summary=(), verdicts=(), undecided=(), sections=(section,))
+    page = render_page(report, generated="now")
+    assert re.findall(r'<a href="#t">', page) == ['<a href="#t">'], (
+        "a link without a name is nothing to a screen reader"
+    )
