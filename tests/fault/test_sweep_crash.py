@@ -20,8 +20,8 @@ from tiny import tiny_llama
 
 _ANIMALS, _DEEDS = ("cat", "dog", "bird"), ("sat", "ran", "flew")
 _KINDS = ("propose", "trial", "select")
-_NUM_ARTIFACTS = 24
-"""Two sweeps of three waves, six trials and a choice; a training and an evaluation of each."""
+_NUM_ARTIFACTS = 25
+"""Two sweeps of three waves, six trials and a choice; a training and an evaluation of each, and the examples of the task."""
 _COMMAND = "import sys; from tunescope.cli import main; sys.exit(main())"
 
 

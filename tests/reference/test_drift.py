@@ -23,10 +23,10 @@ from tunescope.hub.source import Source
 from tunescope.methods import Full, Lora
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.saving import save_tuned
-from tunescope.steps import drift
+from tunescope.steps import drift, represent
 from tunescope.steps.context import StepContext
 from tunescope.steps.inputs import forget_inputs
-from tunescope.study.configs import DriftConfig
+from tunescope.study.configs import DriftConfig, RepresentConfig
 from tunescope.study.spec import Compute
 from tunescope.tasks.spec import TaskSpec
 
@@ -106,6 +106,7 @@ class Case:
             "weights": False,
             "weight_directions": False,
             "random_update": False,
+            "keep_states": False,
         }
         context = StepContext(
             source=Source(study_folder=self.folder),
@@ -114,9 +115,14 @@ class Case:
             num_threads=1,
             report=fake_context().report,
         )
-        out = self.folder / f"out-{len(list(self.folder.glob('out-*')))}"
-        out.mkdir()
-        facts = drift.run(DriftConfig(**(said | more)), {"run": self.folder / "run"}, out, out, context)
+        number = len(list(self.folder.glob("out-*")))
+        base, out = (self.folder / f"{name}-{number}" for name in ("base-read", "out"))
+        for made in (base, out):
+            made.mkdir()
+        asked = {name: said[name] for name in ("base_model", "task", "pooling", "num_examples", "keep_states")}
+        represent.run(RepresentConfig(**asked), {}, base, base, context)
+        inputs = {"run": self.folder / "run", "base": base}
+        facts = drift.run(DriftConfig(**(said | more)), inputs, out, out, context)
         return facts, table_as_rows(pq.read_table(out / kept.STATES_NAME))
 
     def states(self) -> tuple[dict[tuple[str, str], np.ndarray], dict[tuple[str, str], np.ndarray]]:
@@ -196,7 +202,8 @@ def test_every_layers_numbers_are_those_of_plain_transformers(case: Case) -> Non
 
 def test_held_and_summed_states_agree(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     held = _of_plain(case.job(layer_pairs=False)[1])
-    monkeypatch.setattr(compare_module, "held_limit", lambda num_features: 4)
+    for module in (compare_module, represent):
+        monkeypatch.setattr(module, "held_limit", lambda num_features: 4)
     summed = _of_plain(case.job(layer_pairs=False)[1])
     assert held.keys() == summed.keys()
     for key, value in held.items():
@@ -208,7 +215,8 @@ def test_held_and_summed_states_agree(case: Case, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("batch_tokens", [1, 40, 150])
 def test_any_batches_give_the_same_numbers(case: Case, batch_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _of_plain(case.job(layer_pairs=False)[1])
-    monkeypatch.setattr(compare_module, "held_limit", lambda num_features: 4)
+    for module in (compare_module, represent):
+        monkeypatch.setattr(module, "held_limit", lambda num_features: 4)
     cut = _of_plain(case.job(batch_tokens=batch_tokens, layer_pairs=False)[1])
     for key, value in whole.items():
         assert (value is None) == (cut[key] is None)

@@ -92,9 +92,8 @@ def load_adapter(network: Network, folder: Path) -> Any:
             raise ModelError(
                 f"{folder}: does not fit the network: {reason}. Is it the same base model and task?"
             ) from error
-    embeddings = any(
-        ".base_layer." in name for name in saved
-    )  # peft keeps them where an embedding or LM head is adapted
+    # peft keeps an embedding's or LM head's own weight where it is adapted; a base layer's bias is no sign of that.
+    embeddings = any(name.endswith(".base_layer.weight") for name in saved)
     inside = get_peft_model_state_dict(model, save_embedding_layers=embeddings)
     _require_same(inside, saved, folder)
     return model
