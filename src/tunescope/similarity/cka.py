@@ -174,6 +174,20 @@ def cka_matrix(
     return _cka_of_centred(centred_x, centred_y, debiased=debiased, form=form, dtype=dtype)
 
 
+def both_linear_ckas(X: np.ndarray, Y: np.ndarray, *, dtype: type[np.floating] = np.float64) -> tuple[float, float]:
+    """`linear_cka` and `debiased_linear_cka` from the same products; arguments and errors as of the latter."""
+    where = "both_linear_ckas"
+    X, Y = checks.paired(where, X, Y, min_examples=MIN_EXAMPLES_DEBIASED, dtype=dtype)
+    X, Y = checks.centred(where, "X", X, in_place=True), checks.centred(where, "Y", Y, in_place=True)
+    of_products = np.float32 if X.dtype == Y.dtype == np.float32 else np.float64
+    traces = off_diagonal_traces([X], [Y], form=cheaper_form(len(X), X.shape[1], Y.shape[1]), dtype=of_products)
+    q_x, q_y = square_norms(X)[None], square_norms(Y)[None]
+    biased, debiased = (
+        float(cka_from_traces(traces, q_x, q_y, debiased=how, dtype=dtype)[0, 0]) for how in (False, True)
+    )
+    return biased, debiased
+
+
 def _linear_cka(where: str, X: np.ndarray, Y: np.ndarray, *, debiased: bool, dtype: type[np.floating]) -> float:
     X, Y = checks.paired(where, X, Y, min_examples=MIN_EXAMPLES_DEBIASED if debiased else 2, dtype=dtype)
     X, Y = checks.centred(where, "X", X, in_place=True), checks.centred(where, "Y", Y, in_place=True)

@@ -43,9 +43,9 @@ def test_models_of_different_depth_are_refused(layers):
 @pytest.mark.parametrize(
     "spoil, told",
     [
-        (lambda X: X[:-1], "layer 2: PairSums: X and Y must hold the same examples"),
-        (lambda X: X[0], r"layer 2: X and Y must be examples by features, got shapes \(7,\)"),
-        (lambda X: np.where(np.arange(7) == 3, np.nan, X), "layer 2: PairSums"),
+        (lambda X: X[:-1], "layer 2: both_linear_ckas: X and Y must hold the same examples"),
+        (lambda X: X[0], "layer 2: both_linear_ckas"),
+        (lambda X: np.where(np.arange(7) == 3, np.nan, X), "layer 2: both_linear_ckas"),
     ],
 )
 def test_an_error_names_its_layer(layers, spoil, told):
