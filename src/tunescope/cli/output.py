@@ -47,6 +47,12 @@ def check_folder(option: str, file: Path | None) -> None:
         raise TunescopeError(f"{option} {file} cannot be written: no such folder as {file.parent}. Make it first.")
 
 
+def near(path: Path) -> Path:
+    """A path as one types it: from here, where it lies below this folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def put_line(line: str) -> None:
     """Writes a line as it is.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tunescope.cli.output import put_line
+from tunescope.cli.output import near, put_line
 from tunescope.errors import TunescopeError, did_you_mean
 
 FIGURE_FORMATS = ("svg", "pdf", "png")
@@ -26,7 +26,7 @@ def report(arguments: argparse.Namespace) -> int:
         )
     else:
         page = api.report_two(arguments.study, arguments.other, output=arguments.output, **where)
-    put_line(f"Report: {page}")
+    put_line(f"Report: {near(page)}")
     return 0
 
 

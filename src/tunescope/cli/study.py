@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tunescope.cli.output import console, put_line, put_out
+from tunescope.cli.output import console, near, put_line, put_out
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     if summary.interrupted:
         told += f", {len(summary.left)} left; run the same command to go on"
     terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
-    reported = f"not written: {ran.report_problem}" if ran.report is None else str(ran.report)
+    reported = f"not written: {ran.report_problem}" if ran.report is None else str(near(ran.report))
     terminal.print(inert(f"Report: {reported}"), highlight=False, markup=False, soft_wrap=True)
     return ran.exit_code
 
