@@ -21,7 +21,7 @@ from tunescope.similarity.products import product, sum_of_squares
 
 Form = Literal["gram", "features"]
 
-_COST_PER_ENTRY = 150
+_COST_PER_ENTRY = 60
 """What reading and summing one entry of one pair's Gram matrices costs, in operations of a matrix product (measured)."""
 _COST_PER_ENTRY_OF_MANY = 300
 """The same where all pairs of many layers are summed: their tiles are widened to float64 and leave the cache."""
