@@ -112,6 +112,14 @@ def test_two_stores_are_compared(finished, tmp_path):
     assert "the same jobs, with the same scores" in shown
 
 
+def test_two_stores_refuse_what_one_refuses(finished, tmp_path):
+    store = tmp_path / "newer"
+    shutil.copytree(finished.store, store)
+    said = finished.tunescope("report", finished.store, store, "--figures", "gif")
+    assert said.code == 2
+    assert "unknown format 'gif'" in said.err
+
+
 def test_a_study_is_not_compared_with_itself(finished):
     said = finished.tunescope("report", finished.store, finished.store)
     assert said.code == 2

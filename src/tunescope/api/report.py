@@ -52,6 +52,7 @@ def report_two(
     mirror: Path | None = None,
     changes: Sequence[str] = (),
     output: Path | None = None,
+    figures: Sequence[str] = ("svg",),
     alpha: float = 0.05,
 ) -> Path:
     """Writes what changed from one study to another, and which changes are real.
@@ -62,7 +63,8 @@ def report_two(
         store: Where the results of those are that are files.
         mirror: A folder that stands in for the hub.
         changes: As given to `--set`, of both.
-        output: The report's folder; `report-FIRST-SECOND` in the second's store where absent.
+        output: The report's folder; `report/FIRST-to-SECOND` in the second's store where absent.
+        figures: Formats of the figure files: svg, pdf, png.
         alpha: Chance, at most, of a false verdict in the family.
 
     Returns:
@@ -81,7 +83,7 @@ def report_two(
     sides = [Side(name=name, plan=one.plan, store=one.store) for name, one in zip(names, opened, strict=True)]
     found = compare_two(sides[0], sides[1], alpha=alpha)
     out = output or opened[1].store.path / "report" / f"{opened[0].plan.study.name}-to-{opened[1].plan.study.name}"
-    return write_page(two_studies_content(found), out)
+    return write_page(two_studies_content(found), out, figures=figures)
 
 
 def write_opened(

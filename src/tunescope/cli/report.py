@@ -15,8 +15,8 @@ def report(arguments: argparse.Namespace) -> int:
     from tunescope import api
 
     where = {"store": arguments.store, "mirror": arguments.mirror, "changes": arguments.changes}
+    figures = figure_formats(arguments.figures)
     if arguments.other is None:
-        figures = figure_formats(arguments.figures)
         page = api.report_study(
             arguments.study,
             output=arguments.output,
@@ -25,7 +25,7 @@ def report(arguments: argparse.Namespace) -> int:
             **where,
         )
     else:
-        page = api.report_two(arguments.study, arguments.other, output=arguments.output, **where)
+        page = api.report_two(arguments.study, arguments.other, output=arguments.output, figures=figures, **where)
     put_line(f"Report: {near(page)}")
     return 0
 

@@ -92,7 +92,7 @@ def _markdown_parts(report: Report) -> Iterator[str]:
             yield from _bullets(section.sentences[:_MOST_FAILURES])
             if len(section.sentences) > _MOST_FAILURES:
                 yield f"And {len(section.sentences) - _MOST_FAILURES} more, on the page.\n"
-    yield "The page beside this file, `index.html`, leads from every number to its rows, which `data/` holds too."
+    yield "The page beside this file, `index.html`, leads from every number to its rows."
 
 
 def _first_rows(table: Table) -> Iterator[str]:
