@@ -34,8 +34,16 @@ class RunError(TunescopeError):
     """A run went wrong while training: it is failed, and no number comes of it."""
 
 
+class NotFiniteError(RunError):
+    """A loss or gradient was not finite: the run is failed, and the message names its last good step."""
+
+
 class BegunOtherwiseError(RunError):
     """A run was begun from other inputs than are there now, so its checkpoint is not gone on from."""
+
+
+class StopRequested(Exception):  # noqa: N818 - no error: someone asked, and it was done
+    """A job ended because the command was asked to stop; what it had done is in its checkpoint."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

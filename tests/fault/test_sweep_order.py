@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from fake_steps import fake_context
+from tunescope.execution.order import order_of
+from tunescope.execution.outcome import Outcome
 from tunescope.execution.runner import run_plan
 from tunescope.execution.worker import run_job
 from tunescope.steps import propose, select, trial
@@ -42,18 +44,30 @@ class Shuffled:
     def __init__(self, store, workers, rng):
         self._store, self._workers, self._rng, self._started = store, workers, rng, []
 
+    @property
+    def num_workers(self):
+        return self._workers
+
     def accepts(self, job):
         return len(self._started) < self._workers
 
-    def start(self, job):
-        self._started.append(job)
+    def start(self, job, attempts=()):
+        self._started.append((job, attempts))
+        return ""
 
     def wait(self, on_event):
-        job = self._started.pop(self._rng.randrange(len(self._started)))
-        return run_job(job, self._store, _STEPS[job.kind], fake_context())
+        job, attempts = self._started.pop(self._rng.randrange(len(self._started)))
+        ended = run_job(order_of(job, attempts), self._store, _STEPS[job.kind], fake_context())
+        return Outcome(job=job, status=ended.status, duration_s=ended.duration_s, error=ended.error)
+
+    def on_stop_asked(self):
+        return False
 
     def stop(self):
         self._started.clear()
+
+    def close(self):
+        assert not self._started
 
 
 def _tune(config, out, scratch, context, is_hopeless=lambda curve: False):

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tunescope.execution.events import JobProgress, OnEvent
+from tunescope.execution.order import order_of
 from tunescope.execution.outcome import Outcome
 from tunescope.execution.worker import run_job
 from tunescope.steps.context import Progress, Step, StepContext
 from tunescope.store import Store
+from tunescope.store.record import Attempt
 from tunescope.study.job import Job
 
 
@@ -20,33 +22,49 @@ class InlineExecutor:
     Args:
         store: Where artifacts are kept.
         steps: Kind of job -> the step that does it.
-        context: Given to every step, with `report` replaced by one that tells the runner.
+        context: Given to every step, with `report` replaced by one that tells the runner, and `should_stop` by one that asks it.
     """
+
+    num_workers = 1
 
     def __init__(self, store: Store, steps: Mapping[str, Step], context: StepContext) -> None:
         self._store = store
         self._steps = steps
         self._context = context
-        self._next: Job | None = None
+        self._next: tuple[Job, tuple[Attempt, ...]] | None = None
+        self._keeps_checkpoints = False
+        self._is_stopping = False
 
     def accepts(self, job: Job) -> bool:
         return self._next is None
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job, attempts: tuple[Attempt, ...] = ()) -> str:
         assert self._next is None, "an inline executor runs one job at a time"
-        self._next = job
+        self._next = (job, attempts)
+        return ""
 
     def wait(self, on_event: OnEvent) -> Outcome:
         assert self._next is not None, "no job was started"
-        job, self._next = self._next, None
+        (job, attempts), self._next = self._next, None
 
         def report(progress: Progress) -> None:
             on_event(JobProgress(job=job, progress=progress))
 
+        context = replace(self._context, report=report, should_stop=lambda: self._is_stopping)
         try:
-            return run_job(job, self._store, self._steps[job.kind], replace(self._context, report=report))
+            self._keeps_checkpoints = job.config.keeps_checkpoints
+            ended = run_job(order_of(job, attempts), self._store, self._steps[job.kind], context)
+            return Outcome(job=job, status=ended.status, duration_s=ended.duration_s, error=ended.error)
         finally:
+            self._keeps_checkpoints = False
             gc.collect()  # models hold cycles: without this the next job's peak memory holds this one's weights
+
+    def on_stop_asked(self) -> bool:
+        self._is_stopping = True
+        return self._keeps_checkpoints
 
     def stop(self) -> None:
         self._next = None
+
+    def close(self) -> None:
+        assert self._next is None, "a job was started and not waited for"

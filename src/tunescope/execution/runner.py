@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunescope.errors import StoreError
-from tunescope.execution.events import JobBlocked, JobEnded, JobStarted, OnEvent, PlanSkipped
+from tunescope.execution.events import JobBlocked, JobEnded, JobRetried, JobStarted, OnEvent, PlanSkipped, StopAsked
 from tunescope.execution.executor import Executor
 from tunescope.execution.outcome import Outcome
+from tunescope.execution.policy import next_try
 from tunescope.execution.signals import stop_on_signals
 from tunescope.store import Store
+from tunescope.store.record import Attempt
 from tunescope.study.job import Job
 from tunescope.study.wanted import unwanted as unwanted
 
@@ -40,6 +42,8 @@ class Summary:
     """Not done because the run was interrupted; those under way then keep their checkpoints."""
     interrupted: bool
     duration_s: float
+    num_retried: int = 0
+    """Tries that failed and were followed by another."""
 
     @property
     def exit_code(self) -> int:
@@ -60,8 +64,9 @@ def run_plan(
     """Runs the jobs of a plan, and those they need, that are not whole in the store yet.
 
     A failed job blocks those that need it, unless they make do without it; all others go on. A job that is wanted for others
-    alone is not run where those are whole. Jobs that failed in an earlier run are tried again. Ctrl-C or
-    SIGTERM ends the run within seconds, with nothing half-written; calling again goes on from there.
+    alone is not run where those are whole. A try that ran out of memory or was lost with its worker is followed by another
+    (`policy`); jobs that failed in an earlier run are tried again. Ctrl-C or SIGTERM once ends the run as soon as what is under
+    way has written its checkpoint, at most 25 s later; twice at once. Nothing is half-written; calling again goes on from there.
 
     Args:
         jobs: In the order they should run, as far as their inputs allow; the same job may stand in it twice.
@@ -119,22 +124,29 @@ class _Run:
         self._missing: dict[str, set[str]] = {}  # job -> its inputs that are not whole yet
         self._needed_by: dict[str, list[Job]] = {}
         self._ready: list[int] = []  # positions, ascending, so that the given order is kept
+        self._attempts: dict[str, tuple[Attempt, ...]] = {}
+        self._num_retried = 0
 
     def to_end(self) -> Summary:
         started = self._clock()
         ended = False
-        with stop_on_signals() as request:
+        with stop_on_signals(self._executor.on_stop_asked) as request:
             try:
                 self._skip_whole()
                 while not request.asked and (self._ready or self._under_way):
                     self._start_ready()
                     self._take(self._executor.wait(self._on_event))
                 ended = not request.asked
+                if not ended:
+                    self._on_event(StopAsked(num_under_way=len(self._under_way)))
+                while self._under_way:
+                    self._take(self._executor.wait(self._on_event))
             except KeyboardInterrupt:
                 ended = False
             finally:
                 if not ended:
                     self._executor.stop()
+            self._executor.close()
         left = tuple(self._left())
         assert not (ended and left), f"{len(left)} jobs were forgotten, the first is {left[0].label}"
         return Summary(
@@ -146,6 +158,7 @@ class _Run:
             left=left,
             interrupted=not ended,
             duration_s=self._clock() - started,
+            num_retried=self._num_retried,
         )
 
     def _skip_whole(self) -> None:
@@ -164,6 +177,7 @@ class _Run:
         for position, job in enumerate(self._jobs):
             if job.id in self._reused:
                 continue
+            self._attempts[job.id] = self._out_of_memory_before(job)
             self._missing[job.id] = {needed.id for needed in job.inputs.values()} - self._reused.keys()
             for needed in self._missing[job.id]:
                 self._needed_by.setdefault(needed, []).append(job)
@@ -175,11 +189,22 @@ class _Run:
         for position in list(self._ready):
             job = self._jobs[position]
             if self._executor.accepts(job):
-                self._executor.start(job)
+                worker = self._executor.start(job, self._attempts[job.id])
                 self._ready.remove(position)
                 self._under_way.add(job.id)
-                self._on_event(JobStarted(job=job))
+                self._on_event(JobStarted(job=job, worker=worker))
         assert self._under_way, "the executor accepts no job although none is under way"
+
+    def _out_of_memory_before(self, job: Job) -> tuple[Attempt, ...]:
+        """Tries of an earlier run, cut off, that ran out of memory: the next one need not learn that again."""
+        try:
+            failure = self._store.failure(job.kind, job.id)
+        except StoreError:  # torn, and about to be replaced
+            return ()
+        last = None if failure is None else next_try(failure, failure.attempts)
+        if failure is None or last is None:
+            return ()
+        return tuple(attempt for attempt in (*failure.attempts, last) if attempt.cause == "out_of_memory")
 
     def _take(self, outcome: Outcome) -> None:
         job = outcome.job
@@ -188,6 +213,16 @@ class _Run:
             self._done[job.id] = job
             self._settle(job)
             self._on_event(JobEnded(outcome=outcome))
+            return
+        if outcome.error is None:  # stopped on request: left
+            self._on_event(JobEnded(outcome=outcome))
+            return
+        attempt = next_try(outcome.error, self._attempts[job.id])
+        if attempt is not None:
+            self._attempts[job.id] = (*self._attempts[job.id], attempt)
+            self._num_retried += 1
+            bisect.insort(self._ready, self._position[job.id])
+            self._on_event(JobRetried(job=job, attempt=attempt, num_attempts=len(self._attempts[job.id])))
             return
         tolerant = [
             waiting for waiting in self._needed_by.get(job.id, []) if job.kind in waiting.config.makes_do_without

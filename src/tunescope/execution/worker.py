@@ -1,4 +1,4 @@
-"""One job, from begin to commit or failure: the only place that outlives a job's error."""
+"""One try of a job, from begin to commit or failure: the only place that outlives a job's error."""
 
 from __future__ import annotations
 
@@ -8,52 +8,96 @@ import shlex
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tunescope.errors import BegunOtherwiseError, StoreError, TunescopeError
+from tunescope.errors import BegunOtherwiseError, NotFiniteError, StopRequested, StoreError, TunescopeError
 from tunescope.execution.job_log import logging_to
 from tunescope.execution.memory import PeakMemory
-from tunescope.execution.outcome import Outcome
+from tunescope.execution.order import Needed, Order
+from tunescope.execution.outcome import Result
 from tunescope.steps.context import Step, StepContext
 from tunescope.store import Failure, RecordFields, Store
 from tunescope.store.names import SHORT_DIGITS
-from tunescope.study.job import Job
+from tunescope.store.record import FailureCause
 
 _LOG = logging.getLogger(__name__)
 
 
-def run_job(job: Job, store: Store, step: Step, context: StepContext) -> Outcome:
-    """Runs one job whose inputs are in the store, and keeps its artifact or the reason why there is none.
+def run_job(order: Order, store: Store, step: Step, context: StepContext, *, worker: str = "") -> Result:
+    """Tries a job whose inputs are in the store, and keeps its artifact or the reason why there is none.
 
     An `Exception` of the job, whatever it is, becomes a failure with its traceback; KeyboardInterrupt and the like pass
     through, and leave the work folder as it is for the next try.
 
     Args:
-        job: What to do.
+        order: What to do.
         store: Where inputs are read from and the artifact is kept.
         step: Does the work of jobs of this kind.
-        context: Where and with what to compute.
+        context: Where and with what to compute; of the tokens at once, the order's share.
+        worker: Name of the worker that this is.
     """
     started = time.monotonic()
     try:
-        with logging_to(store.log_file(job.kind, job.id)):
-            _log_begin(job)
+        with logging_to(store.log_file(order.kind, order.id)):
+            _log_begin(order)
             try:
-                _work(job, store, step, context)
+                _work(order, store, step, _in_portions(context, order.share), worker)
+            except StopRequested:
+                seconds = time.monotonic() - started
+                _LOG.info("%s stopped on request after %.1f s; its checkpoint is kept", order.label, seconds)
+                return Result(status="stopped", duration_s=seconds)
             except BaseException as error:
-                _LOG.error("%s ended by %s", job.label, type(error).__name__, exc_info=error)
+                _LOG.error("%s ended by %s", order.label, type(error).__name__, exc_info=error)
                 raise
             _LOG.info("done in %.1f s", time.monotonic() - started)
     except Exception as error:  # noqa: BLE001 - whatever a job does, the others go on
         seconds = time.monotonic() - started
-        return Outcome(job=job, status="failed", duration_s=seconds, error=_failure(error, job, store, seconds))
-    return Outcome(job=job, status="done", duration_s=time.monotonic() - started)
+        failure = _kept(order, store, _failure(error, order, store, worker, seconds))
+        return Result(status="failed", duration_s=seconds, error=failure)
+    return Result(status="done", duration_s=time.monotonic() - started)
 
 
-def reason_for(error: BaseException, job: Job, store: Store) -> str:
+def lost(order: Order, store: Store, *, cause: FailureCause, reason: str, worker: str, duration_s: float) -> Result:
+    """How a try ended whose worker can no longer say it: dead, hung or out of reach. The reason is kept in the store.
+
+    Args:
+        order: What it was doing.
+        store: Where the reason is kept.
+        cause: "lost", "timeout" or "out_of_memory".
+        reason: What was seen of the worker, and what to do.
+        worker: Its name.
+        duration_s: Seconds since it was given the job.
+    """
+    failure = Failure(
+        label=order.label,
+        reason=f"{_where(order)}: {reason}",
+        error=cause,
+        traceback="",
+        log=store.log_file(order.kind, order.id).relative_to(store.path).as_posix(),
+        failed_at=datetime.now(UTC),
+        duration_s=duration_s,
+        cause=cause,
+        worker=worker,
+        attempts=order.attempts,
+    )
+    return Result(status="failed", duration_s=duration_s, error=_kept(order, store, failure))
+
+
+def cause_of(error: BaseException) -> FailureCause:
+    """Which of the few causes an error is, by itself and by what it came from."""
+    causes = list(_causes(error))
+    if any(_is_gpu_memory(cause) or _is_memory(cause) for cause in causes):
+        return "out_of_memory"
+    if any(_is_disk(cause) for cause in causes):
+        return "disk"
+    return "not_finite" if isinstance(error, NotFiniteError) else "code"
+
+
+def reason_for(error: BaseException, order: Order, store: Store) -> str:
     """One message for people: what happened to a job and what to do. Memory and disk have their own words."""
-    where = f"job {job.kind}/{job.id[:SHORT_DIGITS]} ({job.label})"
+    where = _where(order)
     if any(_is_gpu_memory(cause) for cause in _causes(error)):
         return (
             f"{where} ran out of GPU memory: lower compute.micro_batch_tokens or set compute.gradient_checkpointing "
@@ -72,30 +116,30 @@ def reason_for(error: BaseException, job: Job, store: Store) -> str:
     if isinstance(error, BegunOtherwiseError):
         return (
             f"{where}: {error} Or drop what was begun, and run again from the first step: "
-            f"tunescope forget {job.id[:SHORT_DIGITS]} --store {shlex.quote(str(store.path))}"
+            f"tunescope forget {order.id[:SHORT_DIGITS]} --store {shlex.quote(str(store.path))}"
         )
     if isinstance(error, TunescopeError):
         return str(error)
     return f"{where} failed with {type(error).__name__}: {_first_line(error)}"
 
 
-def _work(job: Job, store: Store, step: Step, context: StepContext) -> None:
+def _work(order: Order, store: Store, step: Step, context: StepContext, worker: str) -> None:
     started_at, started = datetime.now(UTC), time.monotonic()
     memory = PeakMemory.begin(context.device)
     inputs = {
         role: _folder(needed, store)
-        for role, needed in job.inputs.items()
-        if not (needed.kind in job.config.makes_do_without and store.failure(needed.kind, needed.id) is not None)
+        for role, needed in order.inputs.items()
+        if not (needed.may_fail and store.failure(needed.kind, needed.id) is not None)
     }
-    work = store.begin(job.kind, job.id)
-    facts = step(job.config, inputs, work.out, work.scratch, context)
+    work = store.begin(order.kind, order.id)
+    facts = step(order.config, inputs, work.out, work.scratch, context)
     allocated, reserved = memory.gpu_gib() or (None, None)
     store.commit(
         work,
         RecordFields(
-            label=job.label,
-            config=job.config.identity(),
-            inputs={role: needed.id for role, needed in job.inputs.items()},
+            label=order.label,
+            config=order.config.identity(),
+            inputs={role: needed.id for role, needed in order.inputs.items()},
             facts=facts,
             started_at=started_at,
             duration_s=time.monotonic() - started,
@@ -104,11 +148,24 @@ def _work(job: Job, store: Store, step: Step, context: StepContext) -> None:
             memory_at_start_gib=memory.at_start_gib,
             gpu_peak_allocated_gib=allocated,
             gpu_peak_reserved_gib=reserved,
+            worker=worker,
+            attempts=order.attempts,
         ),
     )
 
 
-def _folder(needed: Job, store: Store) -> Path:
+def _in_portions(context: StepContext, share: float) -> StepContext:
+    """The context with a share of the tokens at once: what is computed stays the same, the memory it takes does not."""
+    if share == 1.0:
+        return context
+    asked = context.compute
+    smaller = {
+        name: max(1, int(getattr(asked, name) * share)) for name in ("micro_batch_tokens", "evaluation_batch_tokens")
+    }
+    return replace(context, compute=asked.model_copy(update=smaller))
+
+
+def _folder(needed: Needed, store: Store) -> Path:
     if store.artifact(needed.kind, needed.id) is None:
         raise StoreError(
             f"artifact {needed.kind}/{needed.id[:SHORT_DIGITS]} ({needed.label}) is gone from {store.path}: "
@@ -117,27 +174,40 @@ def _folder(needed: Job, store: Store) -> Path:
     return store.read_from(needed.kind, needed.id)  # damaged weights must not become a score
 
 
-def _failure(error: Exception, job: Job, store: Store, seconds: float) -> Failure:
-    failure = Failure(
-        label=job.label,
-        reason=reason_for(error, job, store),
+def _failure(error: Exception, order: Order, store: Store, worker: str, seconds: float) -> Failure:
+    return Failure(
+        label=order.label,
+        reason=reason_for(error, order, store),
         error=f"{type(error).__module__}.{type(error).__qualname__}",
         traceback="".join(traceback.format_exception(error)),
-        log=store.log_file(job.kind, job.id).relative_to(store.path).as_posix(),
+        log=store.log_file(order.kind, order.id).relative_to(store.path).as_posix(),
         failed_at=datetime.now(UTC),
         duration_s=seconds,
+        cause=cause_of(error),
+        worker=worker,
+        attempts=order.attempts,
     )
+
+
+def _kept(order: Order, store: Store, failure: Failure) -> Failure:
+    """The failure, written into the store; where that fails, its reason says so."""
     try:
-        store.fail(job.kind, job.id, failure)
+        store.fail(order.kind, order.id, failure)
     except StoreError as unsaved:  # the outcome still carries the reason; only the store cannot keep it
         return failure.model_copy(update={"reason": f"{failure.reason} This reason was not kept either: {unsaved}"})
     return failure
 
 
-def _log_begin(job: Job) -> None:
-    inputs = ", ".join(f"{role}={needed.kind}/{needed.id}" for role, needed in job.inputs.items())
-    _LOG.info("begin %s/%s (%s), inputs: %s", job.kind, job.id, job.label, inputs or "none")
-    _LOG.info("config: %s", job.config.model_dump_json())
+def _where(order: Order) -> str:
+    return f"job {order.kind}/{order.id[:SHORT_DIGITS]} ({order.label})"
+
+
+def _log_begin(order: Order) -> None:
+    inputs = ", ".join(f"{role}={needed.kind}/{needed.id}" for role, needed in order.inputs.items())
+    _LOG.info("begin %s/%s (%s), inputs: %s", order.kind, order.id, order.label, inputs or "none")
+    _LOG.info("config: %s", order.config.model_dump_json())
+    for number, attempt in enumerate(order.attempts, 1):
+        _LOG.info("try %d ended by %s: %s", number, attempt.cause, attempt.reason)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -27,6 +27,8 @@ class StepContext:
     num_threads: int
     """CPU threads this job may use."""
     report: Callable[[Progress], None]
+    should_stop: Callable[[], bool] = lambda: False
+    """Whether the command was asked to stop: a step that keeps checkpoints then writes one and raises `StopRequested`."""
 
 
 class Step(Protocol):

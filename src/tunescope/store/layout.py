@@ -41,6 +41,19 @@ class Layout:
     def study(self, name: str) -> Path:
         return self.root / "studies" / study_name(name)
 
+    def runs(self, name: str) -> Path:
+        """What each run command on a study came to, a line each."""
+        return self.study(name) / "runs.jsonl"
+
+    def exports(self, tracker: str) -> Path:
+        """What a tracker was told."""
+        return self.root / "exports" / study_name(tracker)
+
+    @property
+    def live(self) -> Path:
+        """What runs now, as the command that runs it last said."""
+        return self.root / "live.json"
+
     @property
     def lock(self) -> Path:
         return self.root / "lock"

@@ -49,6 +49,42 @@ class Machine(Frozen):
     """Name and memory of each NVIDIA GPU; empty where there is none, None where the driver did not answer."""
 
 
+FailureCause = Literal["out_of_memory", "not_finite", "lost", "timeout", "disk", "code"]
+"""Why a try of a job left no artifact: "lost" if its worker or machine died, "timeout" if it passed its deadline or hung,
+"code" for all that the others do not name."""
+
+
+class Attempt(Frozen):
+    """A try of a job that left no artifact and was followed by another."""
+
+    cause: FailureCause
+    reason: str
+    worker: str
+    """Which worker it ran on; empty where there are none."""
+    ended_at: AwareDatetime
+    duration_s: Annotated[float, Field(ge=0.0)] | None
+    """None where nobody saw it begin."""
+
+
+class Telemetry(Frozen):
+    """What a job's process and device did meanwhile, sampled; None where it cannot be measured."""
+
+    num_samples: Annotated[int, Field(ge=0)]
+    interval_s: Annotated[float, Field(gt=0.0)]
+    rss_peak_gib: Annotated[float, Field(ge=0.0)] | None
+    """Largest sampled resident memory of the process and its children, GiB."""
+    cpu_percent_mean: Annotated[float, Field(ge=0.0)] | None
+    """100 is one processor busy."""
+    gpu_utilisation_percent_mean: Annotated[float, Field(ge=0.0)] | None
+    """Share of the time in which a kernel ran (NVML)."""
+    gpu_memory_used_peak_gib: Annotated[float, Field(ge=0.0)] | None
+    """Of the whole device, whoever used it (NVML)."""
+    energy_j: Annotated[float, Field(ge=0.0)] | None
+    """Of the device or the processors' packages, whoever used them, joules."""
+    energy_source: str
+    """Which counter says so, or why none does."""
+
+
 class Record(Frozen):
     """All that is known of an artifact. Environment variables are never part of it: they hold secrets."""
 
@@ -85,6 +121,11 @@ class Record(Frozen):
     """Peak memory of tensors on the GPU (torch.cuda.max_memory_allocated); None where the job used none."""
     gpu_peak_reserved_gib: Annotated[float, Field(ge=0.0)] | None = None
     """Peak memory that torch's allocator took from the GPU (torch.cuda.max_memory_reserved)."""
+    worker: str = ""
+    """Which worker of the run made it; empty where the command did it itself."""
+    attempts: tuple[Attempt, ...] = ()
+    """Earlier tries in the same run, oldest first."""
+    telemetry: Telemetry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +143,9 @@ class RecordFields:
     memory_at_start_gib: float | None = None
     gpu_peak_allocated_gib: float | None = None
     gpu_peak_reserved_gib: float | None = None
+    worker: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    telemetry: Telemetry | None = None
 
 
 class Failure(Frozen):
@@ -118,3 +162,8 @@ class Failure(Frozen):
     failed_at: AwareDatetime
     duration_s: Annotated[float, Field(ge=0.0)] | None = None
     """Seconds that the last attempt took; None in the failures of earlier releases."""
+    cause: FailureCause = "code"
+    worker: str = ""
+    """Which worker the last attempt ran on; empty where the command did it itself."""
+    attempts: tuple[Attempt, ...] = ()
+    """Earlier tries in the same run, oldest first."""

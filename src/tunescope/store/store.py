@@ -350,6 +350,9 @@ class Store:
             memory_at_start_gib=fields.memory_at_start_gib,
             gpu_peak_allocated_gib=fields.gpu_peak_allocated_gib,
             gpu_peak_reserved_gib=fields.gpu_peak_reserved_gib,
+            worker=fields.worker,
+            attempts=fields.attempts,
+            telemetry=fields.telemetry,
         )
 
     def _discard(self, folder: Path) -> None:

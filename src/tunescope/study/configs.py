@@ -42,6 +42,7 @@ class TrainConfig(_OnTask):
     """One training: base model, task, method, settings, seed. Input `selected`, if any, holds swept values."""
 
     kind: ClassVar[str] = "train"
+    keeps_checkpoints: ClassVar[bool] = True
     keeps_much: ClassVar[bool] = True
     version: Literal[2] = 2
     base_model: BaseModelSpec

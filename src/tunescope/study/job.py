@@ -22,6 +22,8 @@ class StepConfig(Frozen):
     """Whether the result is wanted for the jobs that need it alone: where those are whole, it is not made again."""
     is_made_where_needed: ClassVar[bool] = False
     """Whether jobs of several workers may need it: a worker that does not see another's artifacts makes it for itself."""
+    keeps_checkpoints: ClassVar[bool] = False
+    """Whether it can be asked to stop and then goes on from there; others are interrupted and begin anew."""
     keeps_much: ClassVar[bool] = False
     """Whether it may keep many GiB. Its files are compared with its record by the jobs that read them; those of the others
     whenever something is told of the job."""

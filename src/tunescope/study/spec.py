@@ -111,6 +111,11 @@ class Compute(Frozen):
     gradient_checkpointing: bool = False
     num_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one job; where absent, what OMP_NUM_THREADS says, else the physical cores the process may use."""
+    job_timeout_s: Annotated[float, Field(gt=0.0)] | None = None
+    """Deadline of one try of one job: a worker that passes it is replaced. Absent: none, but a worker that gives no sign of
+    life is replaced all the same."""
+    worker_memory_gib: Annotated[float, Field(gt=0.0)] | None = None
+    """Resident memory one worker may use; absent: what the machine has."""
     checkpoint_every_s: Annotated[float, Field(ge=0.0)] = 120.0
     """Seconds between checkpoints: what a crash may cost."""
     price_per_hour: Annotated[float, Field(ge=0.0)] | None = None

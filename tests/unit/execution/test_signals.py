@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 import pytest
 
@@ -43,3 +44,37 @@ def test_outside_the_main_thread_nothing_is_installed():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+def _ask():
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_block_that_ends_by_itself_is_interrupted_by_the_second_signal_alone():
+    calls = []
+
+    def on_asked():
+        calls.append(1)
+        return True
+
+    with stop_on_signals(on_asked) as request:
+        _ask()
+        assert request.asked
+        with pytest.raises(KeyboardInterrupt):
+            _ask()
+    assert calls == [1]
+
+
+def test_a_block_that_does_not_end_is_interrupted_when_its_grace_is_over():
+    began = time.monotonic()
+    with stop_on_signals(lambda: True, grace_s=0.1):
+        _ask()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(20.0)
+    assert time.monotonic() - began < 10.0
+
+
+def test_no_signal_comes_after_the_block():
+    with stop_on_signals(lambda: True, grace_s=0.05):
+        _ask()
+    time.sleep(0.15)  # a late SIGTERM would end this process

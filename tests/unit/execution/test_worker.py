@@ -13,6 +13,7 @@ import torch
 
 from fake_steps import fake_context, fake_job, fake_steps
 from tunescope.errors import RunError, StoreError
+from tunescope.execution.order import order_of
 from tunescope.execution.worker import reason_for, run_job
 from tunescope.store import Store
 
@@ -25,7 +26,7 @@ def store(tmp_path):
 @pytest.fixture
 def run(tmp_path, store):
     """Runs a fake job."""
-    return lambda job: run_job(job, store, fake_steps(tmp_path / "ran")["fake"], fake_context())
+    return lambda job: run_job(order_of(job), store, fake_steps(tmp_path / "ran")["fake"], fake_context())
 
 
 def test_a_done_job_leaves_its_artifact_facts_and_log(store, run):
@@ -95,7 +96,7 @@ def test_messages_and_warnings_of_a_job_reach_its_log_only_while_it_runs(store):
 
     ours, before = logging.getLogger("tunescope").level, warnings.showwarning
     job = fake_job("a")
-    run_job(job, store, step, fake_context())
+    run_job(order_of(job), store, step, fake_context())
     logging.getLogger("tunescope.training").error("after the job")
     text = store.log_file(job.kind, job.id).read_text()
     assert "INFO tunescope.training: step 10" in text
@@ -127,14 +128,14 @@ def _from(error, cause):
     ],
 )
 def test_reasons_have_their_own_words(store, error, words):
-    assert re.search(words, reason_for(error, fake_job("a"), store))
+    assert re.search(words, reason_for(error, order_of(fake_job("a")), store))
 
 
 def test_a_real_failed_allocation_is_told_as_memory(store):
     def step(config, inputs, out, scratch, context):
         torch.empty(2**58, dtype=torch.uint8)
 
-    assert "ran out of memory" in run_job(fake_job("huge"), store, step, fake_context()).error.reason
+    assert "ran out of memory" in run_job(order_of(fake_job("huge")), store, step, fake_context()).error.reason
 
 
 def test_a_failure_that_cannot_be_kept_is_still_told(store, run, monkeypatch):
@@ -152,8 +153,8 @@ def test_peak_memory_is_that_of_the_job(store):
         return {"size": len(block)}
 
     big, small = fake_job("big"), fake_job("small")
-    run_job(big, store, step, fake_context())
-    run_job(small, store, lambda *args: {}, fake_context())
+    run_job(order_of(big), store, step, fake_context())
+    run_job(order_of(small), store, lambda *args: {}, fake_context())
     records = [store.record(job.kind, job.id) for job in (big, small)]
     if records[0].peak_memory_covers == "process":
         pytest.skip(

@@ -1,0 +1,31 @@
+"""What follows from how a try of a job ended: another one, or the job has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunescope.store.record import Attempt, Failure, FailureCause
+
+MAX_RETRIES: dict[FailureCause, int] = {"out_of_memory": 6, "lost": 2, "timeout": 1}
+"""Cause -> how many more tries a job gets for it. Out of memory: each computes half as many tokens at once. A lost worker or
+machine, or one that hung: elsewhere, where there is an elsewhere. All other causes would come again: a loss that is not finite,
+a full disk, an error of the code."""
+
+
+def next_try(failure: Failure, attempts: Sequence[Attempt]) -> Attempt | None:
+    """The failed try as an attempt, if the job is to be tried again; None where it has failed for good.
+
+    Args:
+        failure: How the last try ended.
+        attempts: Those before it.
+    """
+    earlier = sum(attempt.cause == failure.cause for attempt in attempts)
+    if earlier >= MAX_RETRIES.get(failure.cause, 0):
+        return None
+    return Attempt(
+        cause=failure.cause,
+        reason=failure.reason,
+        worker=failure.worker,
+        ended_at=failure.failed_at,
+        duration_s=failure.duration_s,
+    )
