@@ -31,11 +31,13 @@ class Order:
     inputs: Mapping[str, Needed]
     attempts: tuple[Attempt, ...] = ()
     """Earlier tries of this run, oldest first."""
+    fitting_share: float = 1.0
+    """Of the tokens that the study computes at once, how many are predicted to fit."""
 
     @property
     def share(self) -> float:
-        """Of the tokens that the study computes at once: half as many after every try that ran out of memory."""
-        return 0.5 ** sum(attempt.cause == "out_of_memory" for attempt in self.attempts)
+        """Of the tokens that the study computes at once: what is predicted to fit, halved for every try that ran out of memory."""
+        return self.fitting_share * 0.5 ** sum(attempt.cause == "out_of_memory" for attempt in self.attempts)
 
 
 def order_of(job: Job, attempts: tuple[Attempt, ...] = ()) -> Order:
@@ -55,4 +57,5 @@ def order_of(job: Job, attempts: tuple[Attempt, ...] = ()) -> Order:
             for role, needed in job.inputs.items()
         },
         attempts=attempts,
+        fitting_share=job.resources.share,
     )

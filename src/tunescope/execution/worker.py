@@ -206,6 +206,10 @@ def _log_begin(order: Order) -> None:
     inputs = ", ".join(f"{role}={needed.kind}/{needed.id}" for role, needed in order.inputs.items())
     _LOG.info("begin %s/%s (%s), inputs: %s", order.kind, order.id, order.label, inputs or "none")
     _LOG.info("config: %s", order.config.model_dump_json())
+    if order.share != 1.0:
+        _LOG.info(
+            "%g of compute.micro_batch_tokens and compute.evaluation_batch_tokens at once, to fit memory", order.share
+        )
     for number, attempt in enumerate(order.attempts, 1):
         _LOG.info("try %d ended by %s: %s", number, attempt.cause, attempt.reason)
 

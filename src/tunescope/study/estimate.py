@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -72,10 +72,17 @@ def estimate(plan: Plan, architectures: Mapping[str, Architecture | None], devic
         `estimate_jobs` tells the scratch space beside it, and `explain` the assumptions.
     """
     estimates = estimate_jobs(plan, architectures, device)
+    return with_resources(
+        plan, [_resources(job, found.prediction) for job, found in zip(plan.jobs, estimates, strict=True)]
+    )
+
+
+def with_resources(plan: Plan, resources: Sequence[Resources]) -> Plan:
+    """The plan with other resources, those of each job in the order of `plan.jobs`; a job shared by several is one still."""
     new: dict[int, Job] = {}
-    for job, found in zip(plan.jobs, estimates, strict=True):
+    for job, needs in zip(plan.jobs, resources, strict=True):
         inputs = {role: new[id(needed)] for role, needed in job.inputs.items()}
-        new[id(job)] = replace(job, inputs=inputs, resources=_resources(job, found.prediction))
+        new[id(job)] = replace(job, inputs=inputs, resources=needs)
     runs = tuple(replace(run, train=new[id(run.train)], evaluate=new[id(run.evaluate)]) for run in plan.runs)
     baselines = tuple(replace(cell, job=new[id(cell.job)]) for cell in plan.baselines)
     sweeps = tuple(

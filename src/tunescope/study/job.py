@@ -43,6 +43,8 @@ class Resources:
     predicted_s: float | None = None
     memory_gib: float | None = None
     disk_gib: float | None = None
+    share: float = 1.0
+    """Of the tokens that the study computes at once, how many the job begins with: fewer where all are predicted not to fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
