@@ -10,6 +10,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# A worker process starts in seconds, and most tests run several studies: those of the workers name their executor.
+os.environ.setdefault("TUNESCOPE_EXECUTOR", "inline")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 

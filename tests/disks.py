@@ -1,7 +1,9 @@
-"""A small disk of its own, for tests of what happens when one is full or read-only."""
+"""A small disk of its own, for tests of what happens when one is full or read-only; and a root whom permissions bind."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -28,3 +30,17 @@ def small_disk_at(folder: Path) -> Iterator[Callable[[str], None]]:
         yield lambda options: mount("-o", f"remount,{options}", "-t", "tmpfs", "tmpfs").check_returncode()
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
+"""Of <linux/prctl.h> and <linux/capability.h>."""
+
+
+def bound_by_permissions() -> None:
+    """For `preexec_fn` of a process: root loses its right to read and write whatever the permissions say, before it starts."""
+    if os.geteuid():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        if libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "this user may not give up its rights")

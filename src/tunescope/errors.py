@@ -42,7 +42,7 @@ class BegunOtherwiseError(RunError):
     """A run was begun from other inputs than are there now, so its checkpoint is not gone on from."""
 
 
-class StopRequested(Exception):  # noqa: N818 - no error: someone asked, and it was done
+class StopRequested(Exception):
     """A job ended because the command was asked to stop; what it had done is in its checkpoint."""
 
 

@@ -11,16 +11,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from touches import before_each_touch
 
 from fake_steps import fake_job, inline, ran
 from tunescope.execution import run_plan
 from tunescope.store import Store, provenance
 
-_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _BASE = fake_job("base")
 _JOBS = [_BASE, fake_job("tuned", _BASE)]
 
@@ -60,29 +59,13 @@ def _run_armed(moment: int, place: Path) -> None:
 
 def _arm(moment: int, note: Path) -> None:
     told = os.open(note, os.O_WRONLY | os.O_CREAT)
-    left = moment
 
-    def touch(event: str) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+    def happen(touch: int, event: str, path: str) -> None:
+        if touch == moment:
             os.write(told, event.encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        # Moments between reads leave the disk as it is, so they are not worth a kill of their own.
-        if event in _EVENTS or (event == "open" and arguments[2] & _WRITING):
-            touch(event)
-
-    def counted(sync: Callable[[int], None]) -> Callable[[int], None]:
-        def fsync(descriptor: int) -> None:
-            touch("os.fsync")
-            sync(descriptor)
-
-        return fsync
-
-    os.fsync = counted(os.fsync)  # type: ignore[assignment]
-    sys.addaudithook(hook)
+    before_each_touch(happen)
 
 
 def _run(place: Path) -> tuple[Store, int]:

@@ -234,6 +234,27 @@ def test_a_full_disk_at_any_sync_of_a_commit_leaves_no_artifact(tmp_path, counts
     assert moments >= 7  # two files, record, its folder, two folders, kind's folders, and the artifact's parent
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_fails_at_any_moment_is_told_in_words_and_once_it_is_mended_the_run_goes_on(number):
+    rows = _everywhere("fail_everywhere.py", str(number))
+    assert len(rows) > 90
+    words = {
+        errno.ENOSPC: ("the disk is full", "found the disk full"),
+        errno.EROFS: ("is on a read-only file system",),
+        errno.EIO: ("the disk reports an input/output error",),
+    }
+    for row in rows:
+        assert row["traceback"] == "", row
+        assert (row["code_after"], row["left_in_work"], row["failures"]) == (0, [], []), row
+        assert row["resumed"] == [name for name in ("base", "tuned") if name not in row["whole"]], row
+        if row["code"] == 0:  # nothing is lost where the name of the holder stays in the lock
+            assert row["event"].startswith("os.truncate"), row
+        else:
+            assert any(one in row["told"] for one in words[number]), row
+    assert {row["code"] for row in rows} >= {1, 2}
+    assert {len(row["whole"]) for row in rows} == {0, 1, 2}
+
+
 def test_a_store_that_cannot_be_written_to_is_told_without_root_tricks(tmp_path, monkeypatch):
     store = Store.open(tmp_path, create=True)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
@@ -304,15 +325,20 @@ def test_an_interrupt_stops_within_seconds_and_a_resume_does_what_is_left(tmp_pa
     assert store.record("fake", stopped.id).facts["resumed"] is True
 
 
-def test_a_kill_at_any_moment_leaves_no_half_artifact_and_a_resume_finishes():
+def _everywhere(program, *arguments):
+    """What a program beside this one tells of each moment."""
     # In memory where there is such a folder: a killed process loses nothing that reached the kernel, and it is faster.
     shared = Path("/dev/shm")
     parent = shared if os.access(shared, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=parent) as folder:
-        command = [sys.executable, str(_HERE / "kill_everywhere.py"), folder]
+        command = [sys.executable, str(_HERE / program), folder, *arguments]
         said = subprocess.run(command, capture_output=True, text=True, env=_environment(), timeout=300, check=False)
     assert said.returncode == 0, said.stderr
-    *rows, last = map(json.loads, said.stdout.splitlines())
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def test_a_kill_at_any_moment_leaves_no_half_artifact_and_a_resume_finishes():
+    *rows, last = _everywhere("kill_everywhere.py")
     assert last["ran"] == ["base", "tuned"]
     assert len(rows) == last["moments"] > 50
     for row in rows:

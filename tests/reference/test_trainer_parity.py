@@ -39,7 +39,8 @@ from tunescope.tasks.encode import Encoded
 from tunescope.tasks.registry import catalogue_entry
 from tunescope.tasks.spec import Classification
 from tunescope.training.checkpoint import trainable
-from tunescope.training.loop import step_seed, train
+from tunescope.training.gradients import step_seed
+from tunescope.training.loop import train
 from tunescope.training.metric_log import LOG_NAME, read_log
 from tunescope.training.order import DataOrder, micro_batches
 from tunescope.training.run import Run, SelectionScore

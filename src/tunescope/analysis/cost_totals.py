@@ -24,6 +24,8 @@ class CostTotal:
     """None where the study gives no price per hour."""
     peak_memory_gib: float | None
     """The largest of a job's."""
+    energy_j: float | None = None
+    """None where a line with done jobs does not know it."""
 
 
 def cost_totals(costs: Sequence[Cost]) -> list[CostTotal]:
@@ -34,6 +36,8 @@ def cost_totals(costs: Sequence[Cost]) -> list[CostTotal]:
 
 
 def _total(what: str, costs: Sequence[Cost]) -> CostTotal:
+    spent = [cost.energy_j for cost in costs if cost.num_done]
+    energy = [joules for joules in spent if joules is not None]
     prices = [cost.price for cost in costs if cost.price is not None]
     return CostTotal(
         what=what,
@@ -44,4 +48,5 @@ def _total(what: str, costs: Sequence[Cost]) -> CostTotal:
         gpu_seconds=math.fsum(cost.gpu_seconds for cost in costs),
         price=math.fsum(prices) if prices else None,
         peak_memory_gib=max((cost.peak_memory_gib for cost in costs if cost.peak_memory_gib is not None), default=None),
+        energy_j=math.fsum(energy) if energy and len(energy) == len(spent) else None,
     )

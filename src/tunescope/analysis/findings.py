@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tunescope.analysis.collect import ResultRow, collect
 from tunescope.analysis.curves import Curve, collect_curves
@@ -11,6 +11,7 @@ from tunescope.analysis.disagreements import Disagreements, collect_disagreement
 from tunescope.analysis.drift import DriftResult, LayerDrift, collect_drift, collect_layers
 from tunescope.analysis.hypotheses import Compared, compare_study
 from tunescope.analysis.ledger import Cost, RelativeCost, collect_costs, collect_relative_costs
+from tunescope.analysis.makespan import RunHistory, collect_history
 from tunescope.analysis.probes import Probed, collect_probes
 from tunescope.analysis.provenance import JobLine, Provenance, collect_jobs, collect_provenance
 from tunescope.analysis.quality import Level, Quality, collect_levels, collect_quality
@@ -64,6 +65,8 @@ class Findings:
     jobs: tuple[JobLine, ...]
     """In the plan's order."""
     provenance: Provenance
+    history: RunHistory = field(default_factory=RunHistory)
+    """Of the run commands."""
 
 
 def collect_findings(plan: Plan, store: Store, *, alpha: float = 0.05) -> Findings:
@@ -105,4 +108,5 @@ def collect_findings(plan: Plan, store: Store, *, alpha: float = 0.05) -> Findin
         disagreements=tuple(collect_disagreements(plan, store)),
         jobs=tuple(jobs),
         provenance=collect_provenance(plan, store, jobs),
+        history=collect_history(plan, store),
     )

@@ -42,6 +42,10 @@ class Cost:
     """Largest memory of tensors on a GPU; None where no job used one."""
     gpu_seconds: float
     """Of `seconds`, those of jobs that used a GPU."""
+    gpu_utilisation_percent: float | None = None
+    """Share of their time in which a kernel ran, sampled (NVML): mean over the done jobs that know it, weighted by their time."""
+    energy_j: float | None = None
+    """Joules that the devices of the done jobs took meanwhile, whoever used them; None where a done job does not know it."""
     price: float | None
     """`seconds` at the study's compute.price_per_hour; None where it gives none."""
     done_s: float
@@ -162,6 +166,8 @@ def _cost(
         peak_memory_gib=max((record.peak_memory_gib for record in records), default=None),
         gpu_peak_gib=max((record.gpu_peak_allocated_gib or 0.0 for record in gpu), default=None),
         gpu_seconds=math.fsum(_seconds(record) for record in gpu),
+        gpu_utilisation_percent=_utilisation(records),
+        energy_j=_energy(records),
         price=None if price is None else price * seconds / 3600.0,
         done_s=done_s,
         predicted_s=math.fsum(known) if done and len(known) == len(done) else None,
@@ -178,6 +184,24 @@ def _num_tokens(record: Record) -> int | None:
     """Tokens that a job read: of training those of all steps, of evaluation those of the report rows."""
     tokens = record.facts.get("num_tokens")
     return tokens if isinstance(tokens, int) and record.kind in ("train", "trial", "evaluate") else None
+
+
+def _utilisation(records: Sequence[Record]) -> float | None:
+    """Mean over jobs, weighted by their duration."""
+    known = [
+        (one.telemetry.gpu_utilisation_percent_mean, one.duration_s)
+        for one in records
+        if one.telemetry is not None and one.telemetry.gpu_utilisation_percent_mean is not None
+    ]
+    total = math.fsum(seconds for _, seconds in known)
+    return math.fsum(percent * seconds for percent, seconds in known) / total if total > 0.0 else None
+
+
+def _energy(records: Sequence[Record]) -> float | None:
+    known = [
+        one.telemetry.energy_j for one in records if one.telemetry is not None and one.telemetry.energy_j is not None
+    ]
+    return math.fsum(known) if known and len(known) == len(records) else None
 
 
 def _train_records(runs: Sequence[RunCell], store: Store) -> list[Record]:

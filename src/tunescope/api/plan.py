@@ -16,6 +16,7 @@ from tunescope.study.load import load_study
 from tunescope.study.own_files import with_own_rows
 from tunescope.study.placement import Placement, place
 from tunescope.study.plan import Plan
+from tunescope.study.shards import nominal_predictions
 
 
 def plan_study(
@@ -30,7 +31,7 @@ def plan_study(
     source = source_for(study, mirror)
     plan = replace(plan_of(spec, source), study=with_own_rows(spec, source))
     plan = estimate(plan, architectures(spec, source), expected_device(spec))
-    return plan, place(plan, workers)
+    return plan, place(plan, workers, nominal_predictions(plan, source, may_fetch=False))
 
 
 def measured_seed_spread(plan: Plan, store: Path = DEFAULT_STORE) -> dict[tuple[str, str], SeedSpread]:

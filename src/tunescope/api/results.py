@@ -1,15 +1,14 @@
-"""What a store knows of a study, as functions: `status`, `results`, `compare` and their kin. None of them runs a job."""
+"""What a store knows of a study, as functions: `results`, `compare` and their kin. None of them runs a job."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunescope.analysis import hypotheses
-from tunescope.analysis.collect import ResultRow, State, as_table, collect, state_of
+from tunescope.analysis.collect import ResultRow, as_table, collect
 from tunescope.analysis.drift import DriftResult, LayerDrift, collect_drift, collect_layers
 from tunescope.analysis.hypotheses import Compared
 from tunescope.analysis.probes import Probed, collect_probes
@@ -19,65 +18,11 @@ from tunescope.analysis.sweeps import SweepSummary, summarise_sweeps
 from tunescope.analysis.trials import TrialRow, collect_trials
 from tunescope.api.stored import DEFAULT_STORE, open_study
 from tunescope.errors import TunescopeError
-from tunescope.execution.runner import unwanted
 from tunescope.store import Store
-from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobState:
-    """One job of a plan as the store knows it."""
-
-    job: Job
-    state: State
-    reason: str
-    log: Path
-    is_wanted: bool
-    """Whether `run` would do it, were it not done: a trial is not wanted once its sweep has gone on without it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyStatus:
-    """Where a study stands."""
-
-    plan: Plan
-    jobs: tuple[JobState, ...]
-    store: Path
-
-    @property
-    def counts(self) -> Counter[State]:
-        """Jobs by state, without those that nothing waits for any more."""
-        return Counter(job.state for job in self.jobs if job.state == "done" or job.is_wanted)
-
-
-def study_status(
-    study: Path, *, store: Path = DEFAULT_STORE, mirror: Path | None = None, changes: Sequence[str] = ()
-) -> StudyStatus:
-    """What of a study is done, failed or left.
-
-    Raises:
-        TunescopeError: If the study is wrong, or there is no store.
-    """
-    opened = open_study(study, store=store, mirror=mirror, changes=changes)
-    plan, kept = opened.plan, opened.store
-    states = {job.id: state_of(job, kept) for job in plan.jobs}
-    whole = {id for id, (state, _) in states.items() if state == "done"}
-    left_out = {job.id for job in unwanted(plan.jobs, whole)}
-    jobs = [
-        JobState(
-            job=job,
-            state=states[job.id][0],
-            reason=states[job.id][1],
-            log=kept.log_file(job.kind, job.id),
-            is_wanted=job.id not in left_out,
-        )
-        for job in plan.jobs
-    ]
-    return StudyStatus(plan=plan, jobs=tuple(jobs), store=kept.path)
 
 
 def study_results(

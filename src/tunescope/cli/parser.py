@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tunescope.cli import compare, drift, report, start, study
+from tunescope.cli import compare, drift, export, report, start, status, stores, study
 
 _DEFAULT_STORE = Path("tunescope-store")
 
@@ -59,7 +59,24 @@ def make_parser() -> argparse.ArgumentParser:
         of_study,
     )
     run.add_argument("--dry-run", action="store_true", help="only show the plan")
-    run.set_defaults(workers=1, jobs=False)
+    run.add_argument(
+        "--executor",
+        choices=("local", "inline", "ray"),
+        help="local: worker processes on this machine (default); inline: in this process; ray: on a cluster",
+    )
+    run.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="jobs at once (default: one per GPU, else one; with ray, one per GPU of the cluster)",
+    )
+    run.add_argument("--address", metavar="HOST:PORT", help="the Ray cluster's (default: the one on this machine)")
+    run.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="only this machine's share of the jobs, the I-th of N; `tunescope merge` joins the stores",
+    )
+    run.set_defaults(jobs=False, write_scripts=None)
     check = _add(
         commands,
         "check",
@@ -79,7 +96,27 @@ def make_parser() -> argparse.ArgumentParser:
         placed,
     )
     plan.add_argument("--jobs", action="store_true", help="list every job, however many")
-    _add(commands, "status", study.status, "done, failed and left; every failure with its reason", of_stored)
+    plan.add_argument(
+        "--write-scripts",
+        type=Path,
+        metavar="DIR",
+        help="write vm1.sh, vm2.sh, ... there: what each of --workers machines runs",
+    )
+    watching = _add(
+        commands,
+        "status",
+        status.status,
+        "what runs, is done, failed and left; every failure with its reason and log",
+        of_stored,
+    )
+    watching.add_argument(
+        "--watch",
+        type=status.seconds,
+        nargs="?",
+        const=status.WATCH_S,
+        metavar="SECONDS",
+        help="keep it on screen, anew every so many seconds (default: %(const)s)",
+    )
     results = _add(commands, "results", study.results, "the result table; tidy rows with --format", of_stored)
     results.add_argument(
         "--format",
@@ -189,11 +226,47 @@ def make_parser() -> argparse.ArgumentParser:
         help="write every number there: .parquet, .csv or .json; of the weights beside it, as FILE-weights",
     )
     drifting.add_argument("--figure", type=Path, metavar="FILE", help="draw the layers there: .svg, .pdf or .png")
+    exporting = _add(
+        commands,
+        "export",
+        export.export,
+        "tell a tracker what the store knows of a study; again, only what is new",
+        of_stored,
+    )
+    exporting.add_argument(
+        "--to", required=True, choices=("wandb", "mlflow", "tensorboard", "trackio"), help="which tracker"
+    )
+    exporting.add_argument(
+        "--mode", choices=("online", "offline", "disabled"), help="of W&B (default: as the study says, else offline)"
+    )
+    merging = _add(
+        commands, "merge", stores.merge, "join the stores of several machines into one; every file is verified"
+    )
+    merging.add_argument(
+        "stores", type=Path, nargs="+", metavar="STORE", help="what to join; nothing in them is changed"
+    )
+    merging.add_argument(
+        "--into", type=Path, required=True, metavar="DIR", help="the store to join them in, new or not"
+    )
+    merging.add_argument(
+        "--prefer",
+        type=Path,
+        metavar="STORE",
+        help="whose copy to take where two stores hold different files of one job",
+    )
+    clearing = _add(
+        commands, "gc", stores.gc, "what of a store nothing needs any more, and why; frees it with --delete"
+    )
+    clearing.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
+    clearing.add_argument("--delete", action="store_true", help="free it")
+    clearing.add_argument(
+        "--unwanted", action="store_true", help="also artifacts that no study of the store wants any more"
+    )
     listing = _add(commands, "list", start.list_known, "the tasks, methods, metrics or measures of drift there are")
     listing.add_argument("what", choices=("tasks", "methods", "metrics", "measures"))
     init = _add(commands, "init", start.init, "write a commented study to start from")
     init.add_argument("path", type=Path, nargs="?", default=Path("study.yaml"))
-    forget = _add(commands, "forget", study.forget, "delete one artifact, so that the next run makes it anew")
+    forget = _add(commands, "forget", stores.forget, "delete one artifact, so that the next run makes it anew")
     forget.add_argument("id", metavar="ID", help="the first digits of its id, four or more")
     forget.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
     return parser

@@ -1,4 +1,4 @@
-"""The commands of a study: run, check, plan, status, results, forget."""
+"""The commands of a study: run, check, plan, results."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
             store=arguments.store,
             mirror=arguments.mirror,
             changes=arguments.changes,
+            executor=arguments.executor,
+            workers=arguments.workers,
+            address=arguments.address,
+            shard=arguments.shard,
             on_event=progress.on_event,
         )
     terminal.print(result_summary(ran.rows, ran.plan.study), soft_wrap=False)
@@ -34,7 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
         told += f", {len(summary.left)} left; run the same command to go on"
     terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
     reported = f"not written: {ran.report_problem}" if ran.report is None else str(near(ran.report))
-    terminal.print(inert(f"Report: {reported}"), highlight=False, markup=False, soft_wrap=True)
+    lines = [f"Report: {reported}", *ran.warnings]
+    if ran.shard is not None and not summary.interrupted:
+        lines.append(
+            f"This was shard {ran.shard}. When all {ran.shard.count} are done: tunescope merge STORE... --into DIR, then "
+            f"tunescope run {arguments.study} --store DIR, which reports on all of it."
+        )
+    for line in lines:
+        terminal.print(inert(line), highlight=False, markup=False, soft_wrap=True)
     return ran.exit_code
 
 
@@ -59,13 +70,16 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """Shows the jobs, what they cost, and what the study could find."""
+    """Shows the jobs, what they cost, and what the study could find; writes the machines' scripts where asked."""
     from tunescope import api
+
+    if arguments.write_scripts is not None:
+        return _write_scripts(arguments)
     from tunescope.report.terminal.plan import plan_summary
     from tunescope.study.known import expected_device
 
     planned, placement = api.plan_study(
-        arguments.study, mirror=arguments.mirror, changes=arguments.changes, workers=arguments.workers
+        arguments.study, mirror=arguments.mirror, changes=arguments.changes, workers=arguments.workers or 1
     )
     device = expected_device(planned.study)
     named = f"{device.name}, {device.memory_gib:.1f} GiB"
@@ -74,19 +88,25 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def status(arguments: argparse.Namespace) -> int:
-    """Shows what is done, failed and left; 1 if anything failed."""
+def _write_scripts(arguments: argparse.Namespace) -> int:
     from tunescope import api
-    from tunescope.report.terminal.status import status_summary
+    from tunescope.report.terminal.inert import inert
 
-    found = api.study_status(arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes)
-    told = [one for one in found.jobs if one.state != "missing" or one.is_wanted]
-    states = [(one.job, one.state, one.reason) for one in told]
-    logs = [str(one.log) for one in told]
-    left = found.counts["missing"]
-    rest = f"{left} left" if left else "nothing left"
-    console().print(status_summary(found.plan.study.name, states, logs, f"{rest}. Store: {found.store}"))
-    return 1 if found.counts["failed"] else 0
+    written = api.write_scripts(
+        arguments.study,
+        arguments.write_scripts,
+        workers=arguments.workers,
+        store=arguments.store,
+        mirror=arguments.mirror,
+        changes=arguments.changes,
+    )
+    for file in written.removed:
+        put_line(inert(f"removed {file}, of an earlier division"))
+    for file in written.files:
+        put_line(inert(f"wrote {file}"))
+    for line in written.next_steps:
+        put_line(inert(line))
+    return 0
 
 
 def results(arguments: argparse.Namespace) -> int:
@@ -123,13 +143,4 @@ def results(arguments: argparse.Namespace) -> int:
         study = api.open_study(arguments.study, **where).plan.study
         shown = result_summary(rows, study) if form == "table" else encoded(as_table(rows), form)
     put_out(shown, arguments.output)
-    return 0
-
-
-def forget(arguments: argparse.Namespace) -> int:
-    """Deletes one artifact."""
-    from tunescope import api
-
-    for name in api.forget(arguments.id, store=arguments.store):
-        put_line(f"forgot {name}; the next run makes it anew")
     return 0

@@ -86,7 +86,8 @@ def save_statistics(statistics: BaseStatistics, path: Path, about: Mapping[str, 
         f"{state}/{read}": "" if terms is None else type(terms).__name__
         for (state, read), terms in statistics.terms.items()
     }
-    save_file(arrays, path, metadata={**about, "kinds": json.dumps(kinds)})
+    # One entry: several come out in an order of their own each time, and equal statistics would be other bytes.
+    save_file(arrays, path, metadata={"about": json.dumps({**about, "kinds": kinds})})
 
 
 def load_statistics(path: Path) -> tuple[BaseStatistics, dict[str, str]]:
@@ -99,9 +100,9 @@ def load_statistics(path: Path) -> tuple[BaseStatistics, dict[str, str]]:
 
     try:
         with safe_open(path, framework="np") as file:
-            about = dict(file.metadata() or {})
+            about = json.loads((file.metadata() or {})["about"])
             terms: dict[tuple[str, str], Terms | None] = {}
-            for name, kind in json.loads(about.pop("kinds")).items():
+            for name, kind in about.pop("kinds").items():
                 state, read = name.split("/")
                 values = {field: file.get_tensor(f"{name}/{field}") for field in _FIELDS[kind]}
                 terms[(state, read)] = _made(kind, values)

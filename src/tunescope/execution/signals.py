@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from types import FrameType
 
 GRACE_S = 25.0
 """Seconds that what is under way has for its checkpoints; a spot instance is taken away 30 s after its SIGTERM."""
+
+_ECHO_S = 1.0
 
 
 @dataclass
@@ -26,7 +29,8 @@ def stop_on_signals(on_asked: Callable[[], bool] = lambda: False, *, grace_s: fl
     """While the block runs, SIGINT, SIGTERM and SIGHUP ask it to stop, or raise KeyboardInterrupt in the main thread.
 
     The first signal calls `on_asked`. Where that says that the block will end by itself, nothing is raised until a second
-    signal or `grace_s` seconds later; else KeyboardInterrupt is raised at once. What was asked is remembered, because an
+    signal or `grace_s` seconds later; else KeyboardInterrupt is raised at once. A SIGTERM or SIGHUP right after the first signal
+    is no second one: a service manager signals a script and what it runs, and the script passes its own on. What was asked is remembered, because an
     exception raised inside a destructor or a callback of C code is swallowed. A signal that the process was started to
     ignore (`nohup`, a background job) stays ignored. Outside the main thread nothing is installed: Python lets only that
     one handle signals, and the caller's handlers stay in force.
@@ -40,11 +44,16 @@ def stop_on_signals(on_asked: Callable[[], bool] = lambda: False, *, grace_s: fl
         yield request
         return
 
+    asked_at: list[float] = []
     timers: list[threading.Timer] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        is_first, request.asked = not request.asked, True
-        if not (is_first and on_asked()):
+        asked_at.append(time.monotonic())
+        request.asked = True
+        is_echo = number != signal.SIGINT and asked_at[-1] - asked_at[0] < min(_ECHO_S, grace_s)
+        if timers and is_echo:
+            return
+        if timers or not on_asked():
             raise KeyboardInterrupt
         timers.append(threading.Timer(grace_s, os.kill, (os.getpid(), number)))  # as if asked a second time
         timers[0].daemon = True

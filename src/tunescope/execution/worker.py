@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tunescope.errors import BegunOtherwiseError, NotFiniteError, StopRequested, StoreError, TunescopeError
-from tunescope.execution.job_log import logging_to
+from tunescope.execution.job_log import logging_to, named_log
 from tunescope.execution.memory import PeakMemory
 from tunescope.execution.order import Needed, Order
 from tunescope.execution.outcome import Result
+from tunescope.execution.telemetry import sampling
+from tunescope.inference.out_of_memory import first_line, is_out_of_gpu_memory, is_out_of_memory
 from tunescope.steps.context import Step, StepContext
 from tunescope.store import Failure, RecordFields, Store
 from tunescope.store.names import SHORT_DIGITS
@@ -40,7 +42,8 @@ def run_job(order: Order, store: Store, step: Step, context: StepContext, *, wor
     """
     started = time.monotonic()
     try:
-        with logging_to(store.log_file(order.kind, order.id)):
+        also = None if context.logs is None else named_log(context.logs, order.label, order.kind)
+        with logging_to(store.log_file(order.kind, order.id), also):
             _log_begin(order)
             try:
                 _work(order, store, step, _in_portions(context, order.share), worker)
@@ -88,7 +91,7 @@ def lost(order: Order, store: Store, *, cause: FailureCause, reason: str, worker
 def cause_of(error: BaseException) -> FailureCause:
     """Which of the few causes an error is, by itself and by what it came from."""
     causes = list(_causes(error))
-    if any(_is_gpu_memory(cause) or _is_memory(cause) for cause in causes):
+    if any(is_out_of_memory(cause) for cause in causes):
         return "out_of_memory"
     if any(_is_disk(cause) for cause in causes):
         return "disk"
@@ -98,15 +101,15 @@ def cause_of(error: BaseException) -> FailureCause:
 def reason_for(error: BaseException, order: Order, store: Store) -> str:
     """One message for people: what happened to a job and what to do. Memory and disk have their own words."""
     where = _where(order)
-    if any(_is_gpu_memory(cause) for cause in _causes(error)):
+    if any(is_out_of_gpu_memory(cause) for cause in _causes(error)):
         return (
             f"{where} ran out of GPU memory: lower compute.micro_batch_tokens or set compute.gradient_checkpointing "
-            f"(neither changes the objective), or take a larger GPU. The driver says: {_first_line(error)}"
+            f"(neither changes the objective), or take a larger GPU. The driver says: {first_line(error)}"
         )
-    if any(_is_memory(cause) for cause in _causes(error)):
+    if any(is_out_of_memory(cause) for cause in _causes(error)):
         return (
             f"{where} ran out of memory: lower compute.micro_batch_tokens or compute.evaluation_batch_tokens "
-            f"(neither changes the objective), or close other programs. Python says: {_first_line(error)}"
+            f"(neither changes the objective), or close other programs. Python says: {first_line(error)}"
         )
     if any(_is_disk(cause) for cause in _causes(error)):
         return (
@@ -120,7 +123,7 @@ def reason_for(error: BaseException, order: Order, store: Store) -> str:
         )
     if isinstance(error, TunescopeError):
         return str(error)
-    return f"{where} failed with {type(error).__name__}: {_first_line(error)}"
+    return f"{where} failed with {type(error).__name__}: {first_line(error)}"
 
 
 def _work(order: Order, store: Store, step: Step, context: StepContext, worker: str) -> None:
@@ -132,7 +135,8 @@ def _work(order: Order, store: Store, step: Step, context: StepContext, worker: 
         if not (needed.may_fail and store.failure(needed.kind, needed.id) is not None)
     }
     work = store.begin(order.kind, order.id)
-    facts = step(order.config, inputs, work.out, work.scratch, context)
+    with sampling(context.device) as telemetry:
+        facts = step(order.config, inputs, work.out, work.scratch, context)
     allocated, reserved = memory.gpu_gib() or (None, None)
     store.commit(
         work,
@@ -150,6 +154,7 @@ def _work(order: Order, store: Store, step: Step, context: StepContext, worker: 
             gpu_peak_reserved_gib=reserved,
             worker=worker,
             attempts=order.attempts,
+            telemetry=telemetry.summary(),
         ),
     )
 
@@ -224,22 +229,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
-def _is_gpu_memory(error: BaseException) -> bool:
-    # By name, so that a job that needs no torch does not load it to ask.
-    return any(
-        kind.__module__.startswith("torch") and kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__
-    )
-
-
-def _is_memory(error: BaseException) -> bool:
-    # On a CPU torch raises a plain RuntimeError, known by its text only.
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
-
-
 def _is_disk(error: BaseException) -> bool:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or "No space left on device" in str(error)  # the latter is how safetensors says it
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunescope.errors import DataError, ModelError, RunError
-from tunescope.inference.batches import autocast, evaluation_batches
+from tunescope.errors import DataError, ModelError, NotFiniteError
+from tunescope.inference.batches import autocast, computed_in_batches
 from tunescope.models.padding import pad_batch
 
 _LOGITS_AT_ONCE = 2**26
@@ -143,7 +143,7 @@ def language_scores(model: Any, windows: Sequence[Window], *, precision: str, ba
 
     Raises:
         ModelError: If a window is longer than the model's positions.
-        RunError: If a loss is not finite; names the text.
+        NotFiniteError: If a loss is not finite; names the text.
     """
     return _read([model], windows, precision=precision, batch_tokens=batch_tokens)[0][0]
 
@@ -166,7 +166,7 @@ def compare_language(
 
     Raises:
         ModelError: As `language_scores`, or if the vocabularies differ in size.
-        RunError: As `language_scores`, or if a KL is not finite.
+        NotFiniteError: As `language_scores`, or if a KL is not finite.
     """
     (of_base, of_tuned), kl_nats = _read([base, tuned], windows, precision=precision, batch_tokens=batch_tokens)
     return LanguageComparison(base=of_base, tuned=of_tuned, kl_nats=kl_nats)
@@ -193,17 +193,22 @@ def _read(
     num_words = max(int(model.config.get_text_config().vocab_size) for model in models)
     num_texts = 1 + max(window.text for window in windows)
     nats, kl_nats = np.zeros((len(models), num_texts)), np.zeros(num_texts)
+
+    def scored(rows: np.ndarray) -> list[tuple[list[float], float]]:
+        """Of each window each model's loss, and the KL."""
+        batch = [windows[row] for row in rows]
+        logits = [_logits(model, batch, precision) for model in models]
+        return [_scored([of_one[place] for of_one in logits], window) for place, window in enumerate(batch)]
+
     modes = [model.training for model in models]
     for model in models:
         model.eval()
     with torch.no_grad():
-        for rows in evaluation_batches(lengths, min(batch_tokens, _LOGITS_AT_ONCE // num_words)):
-            batch = [windows[row] for row in rows]
-            logits = [_logits(model, batch, precision) for model in models]
-            for place, window in enumerate(batch):
-                losses, kl = _scored([of_one[place] for of_one in logits], window)
-                nats[:, window.text] += losses
-                kl_nats[window.text] += kl
+        at_once = min(batch_tokens, _LOGITS_AT_ONCE // num_words)
+        for rows, of_rows in computed_in_batches(lengths, at_once, scored):
+            for row, (losses, kl) in zip(rows.tolist(), of_rows, strict=True):
+                nats[:, windows[row].text] += losses
+                kl_nats[windows[row].text] += kl
     for model, mode in zip(models, modes, strict=True):
         model.train(mode)
     _check_finite(nats, kl_nats)
@@ -266,8 +271,10 @@ def _check_finite(nats: np.ndarray, kl_nats: np.ndarray) -> None:
     names = ("base ", "tuned ") if len(nats) > 1 else ("",)
     for name, sums in zip(names, nats, strict=True):
         for text in np.flatnonzero(~np.isfinite(sums))[:1]:
-            raise RunError(f"the {name}language model's loss on text {text + 1} is not finite; its weights are broken")
+            raise NotFiniteError(
+                f"the {name}language model's loss on text {text + 1} is not finite; its weights are broken"
+            )
     for text in np.flatnonzero(~np.isfinite(kl_nats))[:1]:
-        raise RunError(
+        raise NotFiniteError(
             f"the KL from base to tuned language model on text {text + 1} is not finite; are weights broken?"
         )

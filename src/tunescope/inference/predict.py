@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunescope.errors import RunError
-from tunescope.inference.batches import autocast, evaluation_batches, network_inputs
+from tunescope.errors import NotFiniteError, StopRequested
+from tunescope.inference.batches import autocast, computed_in_batches, network_inputs
+from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.models.network import Network
 from tunescope.tasks.data import Examples
 from tunescope.tasks.encode import Encoded
@@ -39,9 +41,12 @@ def predict(
     encoded: Encoded,
     *,
     precision: str,
-    batch_tokens: int,
+    batch_tokens: int | TokensAtOnce,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Predictions:
     """Runs the network over all examples, in batches by length, without gradients.
+
+    A batch that does not fit in memory is computed in smaller ones, and so are those after it.
 
     Args:
         model: The tuned model, or `network.model` itself.
@@ -50,32 +55,45 @@ def predict(
         examples: The examples that `encoded` is of.
         encoded: Their tokens.
         precision: "fp32" or "bf16".
-        batch_tokens: Tokens, padding included, computed at once.
+        batch_tokens: Tokens, padding included, computed at once. A `TokensAtOnce` is lowered in place where they do not fit.
+        should_stop: Asked between batches.
 
     Raises:
-        RunError: If an output is not finite; names the example.
+        NotFiniteError: If an output is not finite; names the example.
+        StopRequested: If `should_stop` said so; the model is as it was.
     """
     device = next(model.parameters()).device
+    per_row: list[Any] = [None] * len(encoded.lengths)
+
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        if should_stop():
+            raise StopRequested("asked to stop between two batches of a scoring")
+        with autocast(device, precision):
+            return _row_outputs(model(**network_inputs(encoded, rows, network, device)), task)
+
     was_training = model.training
     model.eval()
-    lengths = encoded.lengths
-    per_row: list[Any] = [None] * len(lengths)
-    with torch.no_grad():
-        for rows in evaluation_batches(lengths, batch_tokens):
-            with autocast(device, precision):
-                output = model(**network_inputs(encoded, rows, network, device))
-            for row, values in zip(rows.tolist(), _row_outputs(output, task), strict=True):
-                if not np.isfinite(values).all():
-                    example = examples.ids[int(encoded.example_index[row])]
-                    raise RunError(f"the network's output for example {example} is not finite; its weights are broken")
-                per_row[row] = values
-    model.train(was_training)
+    try:
+        with torch.no_grad():
+            for rows, values in computed_in_batches(encoded.lengths, batch_tokens, outputs):
+                _check_finite(values, rows, examples, encoded)
+                for row, of_row in zip(rows.tolist(), values, strict=True):
+                    per_row[row] = of_row
+    finally:
+        model.train(was_training)
     if isinstance(task, QuestionAnswering):
         return Predictions(ids=examples.ids, spans=_spans(task, examples, encoded, per_row))
     stacked = np.stack(per_row)
     if task.kind == "regression":
         return Predictions(ids=examples.ids, numbers=stacked[:, 0])
     return Predictions(ids=examples.ids, logits=stacked)
+
+
+def _check_finite(values: np.ndarray, rows: np.ndarray, examples: Examples, encoded: Encoded) -> None:
+    for row, of_row in zip(rows.tolist(), values, strict=True):
+        if not np.isfinite(of_row).all():
+            example = examples.ids[int(encoded.example_index[row])]
+            raise NotFiniteError(f"the network's output for example {example} is not finite; its weights are broken")
 
 
 def _row_outputs(output: Any, task: TaskSpec) -> np.ndarray:

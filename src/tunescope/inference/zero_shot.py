@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunescope.errors import DataError, RunError
-from tunescope.inference.batches import autocast, evaluation_batches
+from tunescope.errors import DataError, NotFiniteError
+from tunescope.inference.batches import autocast, computed_in_batches
 from tunescope.inference.predict import Predictions
 from tunescope.models.padding import pad_batch
 from tunescope.tasks.data import Examples
@@ -36,7 +36,7 @@ def zero_shot(
 
     Raises:
         DataError: If the task has no label words, a word has no tokens of its own, or prompt and word do not fit.
-        RunError: If a log-likelihood is not finite; names the example.
+        NotFiniteError: If a log-likelihood is not finite; names the example.
     """
     device = next(model.parameters()).device
     words = label_word_ids(task, tokenizer)
@@ -50,21 +50,28 @@ def zero_shot(
             f"base model's {positions} positions. Lower max_length to {positions - longest} or less."
         )
     log_likelihoods = np.full((len(prompts), len(words)), np.nan, dtype=np.float32)
+
+    def of_words(rows: np.ndarray) -> np.ndarray:
+        """(rows, words) log-likelihoods."""
+        found = np.empty((len(rows), len(words)), dtype=np.float32)
+        for label, word in enumerate(words):
+            ids = [[*prompts[row], *word] for row in rows]
+            batch = {name: tensor.to(device) for name, tensor in pad_batch(ids, 0, is_decoder=True).items()}
+            with autocast(device, precision):
+                logits = model(**batch).logits
+            for place, row in enumerate(rows.tolist()):
+                before = len(prompts[row]) - 1
+                steps = logits[place, before : before + len(word)].float().log_softmax(dim=-1)
+                chosen = steps[torch.arange(len(word)), torch.tensor(word, device=steps.device)]
+                found[place, label] = float(chosen.double().sum())
+        return found
+
     with torch.no_grad():
-        for rows in evaluation_batches(lengths, batch_tokens):
-            for label, word in enumerate(words):
-                ids = [[*prompts[row], *word] for row in rows]
-                batch = {name: tensor.to(device) for name, tensor in pad_batch(ids, 0, is_decoder=True).items()}
-                with autocast(device, precision):
-                    logits = model(**batch).logits
-                for place, row in enumerate(rows.tolist()):
-                    before = len(prompts[row]) - 1
-                    steps = logits[place, before : before + len(word)].float().log_softmax(dim=-1)
-                    chosen = steps[torch.arange(len(word)), torch.tensor(word, device=steps.device)]
-                    log_likelihoods[row, label] = float(chosen.double().sum())
+        for rows, values in computed_in_batches(lengths, batch_tokens, of_words):
+            log_likelihoods[rows] = values
     unsound = ~np.isfinite(log_likelihoods).all(axis=1)
     if unsound.any():
-        raise RunError(
+        raise NotFiniteError(
             f"the language model's output for example {examples.ids[int(np.flatnonzero(unsound)[0])]} is not finite; "
             "its weights are broken"
         )

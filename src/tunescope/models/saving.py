@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ def save_tuned(model: nn.Module, method_kind: str, out: Path) -> None:
     tuned: Any = model
     if hasattr(tuned, "get_base_model"):
         tuned.save_pretrained(out / ADAPTER, safe_serialization=True, save_embedding_layers=False)
+        _sort_sets(out / ADAPTER / "adapter_config.json")
     elif method_kind == "head_only":
         state = tuned.state_dict()
         head = {name: state[name].detach().cpu().contiguous() for name in head_parameters(tuned)}
@@ -47,6 +49,15 @@ def save_tuned(model: nn.Module, method_kind: str, out: Path) -> None:
     else:
         with quiet():
             tuned.save_pretrained(out / MODEL)
+
+
+def _sort_sets(config: Path) -> None:
+    """peft writes its sets of module names in whatever order the process hashes strings: equal adapters, other bytes."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    for name, value in content.items():
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            content[name] = sorted(value)
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_tuned(network: Network, out: Path) -> Any:

@@ -35,6 +35,7 @@ from tunescope.study.estimate import estimate, estimate_jobs
 from tunescope.study.known import architectures, decoders
 from tunescope.study.labels import short_name
 from tunescope.study.plan import BaselineCell, Plan, make_plan
+from tunescope.study.shards import nominal_predictions
 from tunescope.study.spec import StudySpec
 from tunescope.tasks.data import Examples
 from tunescope.tasks.spec import TaskSpec
@@ -194,7 +195,11 @@ class Check:
         estimated = estimate(plan, known, self.device)
         yield from check_fits(estimated, self.device)
         yield from findings_of("disk", str(self.store), self._disk, plan, known)
-        yield from findings_of("time", "placement", check_workers, estimated, self.num_workers, self.device)
+        yield from findings_of("time", "placement", self._workers, estimated)
+
+    def _workers(self, estimated: Plan) -> Iterator[Finding]:
+        nominal = nominal_predictions(estimated, self.source, may_fetch=False)
+        yield from check_workers(estimated, self.num_workers, self.device, nominal)
 
     def _disk(self, plan: Plan, known: Mapping[str, Architecture | None]) -> Iterator[Finding]:
         kept = open_store(self.store)

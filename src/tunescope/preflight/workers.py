@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tunescope.cost.devices import DeviceProfile
+from tunescope.cost.predict import Prediction
 from tunescope.preflight.finding import Finding, Status
 from tunescope.study.placement import place
 from tunescope.study.plan import Plan
 
 
-def check_workers(plan: Plan, num_workers: int, device: DeviceProfile) -> Iterator[Finding]:
+def check_workers(
+    plan: Plan, num_workers: int, device: DeviceProfile, nominal: Mapping[str, Prediction | None] | None = None
+) -> Iterator[Finding]:
     """Predicted time of every worker, and of all together.
 
     Args:
         plan: With predictions in its jobs' resources.
         num_workers: Workers to place the jobs on.
         device: What each of them has.
+        nominal: What the division rests on (`nominal_predictions`); the plan's own predictions where absent.
 
     Raises:
         StudyError: If a pin names a worker that is not there.
     """
-    placement = place(plan, num_workers)
+    placement = place(plan, num_workers, nominal)
     for worker in placement.workers:
         tasks = ", ".join(dict.fromkeys(str(job.about["task"]) for job in worker.jobs)) or "nothing"
         yield _finding(

@@ -1,4 +1,4 @@
-"""What stands in a study and a reader must know: what is noted and not acted on, and methods that are not tuned alike."""
+"""What stands in a study and a reader must know: methods that are not tuned alike."""
 
 from __future__ import annotations
 
@@ -8,15 +8,5 @@ from tunescope.study.spec import StudySpec
 
 def study_notes(study: StudySpec) -> list[str]:
     """One line for each such thing; none for most studies."""
-    notes = []
-    if study.trackers.wandb is not None:
-        wandb = study.trackers.wandb
-        notes.append(
-            f"trackers.wandb (project {wandb.project}, {wandb.mode}) is noted: metrics stay in the store, nothing is sent"
-        )
-    if study.logs is not None:
-        notes.append(f"logs ({study.logs}) is noted: job logs stay in the store, under logs/")
     unequal = unequal_budgets(study)
-    notes.extend([unequal] if unequal else [])
-    notes.extend(search_warnings(study))
-    return notes
+    return [*([unequal] if unequal else []), *search_warnings(study)]

@@ -27,6 +27,8 @@ class StepContext:
     num_threads: int
     """CPU threads this job may use."""
     report: Callable[[Progress], None]
+    logs: Path | None = None
+    """A folder for a second copy of the job's log, named after the job; none where absent."""
     should_stop: Callable[[], bool] = lambda: False
     """Whether the command was asked to stop: a step that keeps checkpoints then writes one and raises `StopRequested`."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.inference.predict import predict
 from tunescope.inference.score import prediction_table, score, write_scores
 from tunescope.models.saving import load_tuned
@@ -37,6 +38,7 @@ def run(
     encoded = encoded_part(task, "report", config.base_model, context.source, is_decoder=network.is_decoder)
     model = load_tuned(network, inputs["run"])
     model.to(torch.device(context.device))
+    at_once = TokensAtOnce(context.compute.evaluation_batch_tokens)
     began = time.perf_counter()
     predictions = predict(
         model,
@@ -45,7 +47,7 @@ def run(
         data.report,
         encoded,
         precision=config.precision,
-        batch_tokens=context.compute.evaluation_batch_tokens,
+        batch_tokens=at_once,
     )
     seconds = time.perf_counter() - began
     threshold = None
@@ -65,6 +67,7 @@ def run(
         "data_fingerprint": data.fingerprint,
         "flags": [
             *([f"on the report rows, {scores.note}"] if scores.note else []),
+            *([] if at_once.refused is None else [at_once.told(at="while scoring the report rows")]),
             *_seen_in_training(inputs["run"], data),
         ],
     }

@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 from tunescope.drift.watch import DriftWatch, plan_readings
+from tunescope.errors import StopRequested
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.batches import autocast, network_inputs
 from tunescope.inference.example_scores import standard_error
+from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.inference.predict import predict
 from tunescope.inference.score import no_answer_threshold, score, targets_and_predictions
 from tunescope.methods import HeadOnly
@@ -57,6 +59,7 @@ def run(
     Raises:
         TunescopeError: If data or model do not fit the config.
         RunError: If the training goes wrong.
+        StopRequested: If the context says so; run again with the same scratch folder, it goes on from there.
     """
     tuning = tune(with_selected(config, inputs), out, scratch, context)
     save_tuned(tuning.model, config.method_kind, out)
@@ -80,7 +83,13 @@ def tune(
     context: StepContext,
     is_hopeless: Callable[[Curve], bool] = lambda curve: False,
 ) -> Tuning:
-    """Trains as the config says, and writes the metric log and the selection rows' verdict, but no weights."""
+    """Trains as the config says, and writes the metric log and the selection rows' verdict, but no weights.
+
+    Raises:
+        TunescopeError: If data or model do not fit the config.
+        RunError: If the training goes wrong.
+        StopRequested: If the context says so, after a checkpoint, or before anything was begun.
+    """
     use_threads(context.num_threads)
     task, settings, compute = config.task, config.training, context.compute
     data = training_data(task, context.source)
@@ -101,13 +110,18 @@ def tune(
     if compute.gradient_checkpointing:
         enable_checkpointing(model)
     head_names = frozenset(name for name in trainable(model) if is_head(name, network))
+    scored_at_once = TokensAtOnce(compute.evaluation_batch_tokens)
+    if context.should_stop():  # data, model and tokens may have taken longer to read than a stop may take
+        raise StopRequested("before the first step")
     trained = train(
         [
             Run(
                 model=model,
                 lengths=encoded["train"].lengths,
                 loss_sum=Objective(model, network, config, encoded["train"]),
-                score=lambda: selection_score(model, network, config, data.selection, encoded["selection"], context),
+                score=lambda: selection_score(
+                    model, network, config, data.selection, encoded["selection"], context, scored_at_once
+                ),
                 settings=settings,
                 seed=config.seed,
                 head_names=head_names,
@@ -121,6 +135,7 @@ def tune(
         micro_batch_tokens=compute.micro_batch_tokens,
         checkpoint_every_s=compute.checkpoint_every_s,
         report=context.report,
+        should_stop=context.should_stop,
     )[0]
     shutil.copyfile(scratch / LOG_NAME, out / LOG_NAME)
     verdict = {"score": trained.selection.value, "step": trained.kept_step, **trained.selection.details}
@@ -133,10 +148,11 @@ def tune(
             "max_grad_norm": settings.max_grad_norm,
             "label_smoothing": settings.label_smoothing,
             "max_length": task.max_length,
+            "micro_batch_tokens": compute.micro_batch_tokens,
         },
         "longest_row": int(encoded["train"].lengths.max()),
         "attention": getattr(network.model.config, "_attn_implementation", None),
-        "micro_batch_tokens": compute.micro_batch_tokens,
+        "micro_batch_tokens": trained.micro_batch_tokens,
         "gradient_checkpointing": compute.gradient_checkpointing,
         "method": config.method.model_dump(mode="json"),
     }
@@ -162,7 +178,11 @@ def tune(
         "drift_watch_s": None if watch is None else watch.seconds,
         "drift_watch": None if watch is None else asdict(watch.readings) | {"note": watch.readings.note},
         "weights_sha256": weights_sha256(model),
-        "flags": [*trained.flags, *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id))],
+        "flags": [
+            *trained.flags,
+            *([] if scored_at_once.refused is None else [scored_at_once.told(at="while scoring the selection rows")]),
+            *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id)),
+        ],
     }
     return Tuning(model=model, trained=trained, facts=facts)
 
@@ -226,9 +246,25 @@ class Objective:
 
 
 def selection_score(
-    model: nn.Module, network: Network, config: TrainConfig, examples: Examples, encoded: Encoded, context: StepContext
+    model: nn.Module,
+    network: Network,
+    config: TrainConfig,
+    examples: Examples,
+    encoded: Encoded,
+    context: StepContext,
+    batch_tokens: TokensAtOnce | None = None,
 ) -> SelectionScore:
-    """How the selection rows judge the weights, by the task's primary metric; higher is better."""
+    """How the selection rows judge the weights, by the task's primary metric; higher is better.
+
+    Args:
+        model: The network, as the method made it.
+        network: What the model was made from.
+        config: Task and precision.
+        examples: The selection rows.
+        encoded: Their tokens.
+        context: Asked between batches whether to stop.
+        batch_tokens: How many tokens are computed at once, lowered in place where they do not fit; the context's if absent.
+    """
     task = config.task
     predictions = predict(
         model,
@@ -237,7 +273,8 @@ def selection_score(
         examples,
         encoded,
         precision=config.training.precision,
-        batch_tokens=context.compute.evaluation_batch_tokens,
+        batch_tokens=context.compute.evaluation_batch_tokens if batch_tokens is None else batch_tokens,
+        should_stop=context.should_stop,
     )
     threshold = no_answer_threshold(examples, predictions) if task.kind == "question_answering" else None
     scores = score(task, examples, predictions, threshold)

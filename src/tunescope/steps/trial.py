@@ -24,6 +24,7 @@ def run(
     Raises:
         TunescopeError: If data or model do not fit the config.
         RunError: If the training goes wrong: the trial is failed, and the sampler is told so.
+        StopRequested: If the context says so; run again with the same scratch folder, it goes on from there.
     """
     wave = read_wave(inputs["proposals"])
     values = wave.values[config.number - wave.first]

@@ -17,6 +17,12 @@ TEMPORARY = ".tmp-"
 """How the name of a half-written file starts; a crash may leave one behind, and nothing reads it."""
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_TOO_LARGE = "the file is larger than this process or the file system allows (`ulimit -f` says how large)"
+_BROKEN = {
+    errno.EIO: "the disk reports an input/output error",
+    errno.EUCLEAN: "the file system says it is damaged",
+    errno.ESTALE: "the folder is gone from its file server (stale NFS handle)",
+}
 _CLOSED = {
     errno.EROFS: "is on a read-only file system",
     errno.EACCES: "is not writable",
@@ -65,7 +71,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def writing_in(folder: Path) -> Iterator[None]:
-    """Turns a full disk and a folder that cannot be written to into words; other errors pass.
+    """Turns a full or broken disk and a folder that cannot be written to into words; other errors pass.
 
     Raises:
         StoreError: Naming the folder, what is wrong and, where space is short, how much there is.
@@ -82,6 +88,12 @@ def writing_in(folder: Path) -> Iterator[None]:
         if error.errno in _CLOSED:
             raise StoreError(
                 f"cannot write in {folder}: it {_CLOSED[error.errno]}. Change that, or name another folder with --store."
+            ) from error
+        if error.errno in _BROKEN or error.errno == errno.EFBIG:
+            what = _BROKEN.get(error.errno, _TOO_LARGE)
+            raise StoreError(
+                f"cannot write in {folder}: {what}. Mend that or name a store on another disk with --store, then run the same "
+                "command again; what was whole before is still found."
             ) from error
         raise
 

@@ -1,4 +1,8 @@
-"""One run on a store at a time. The operating system lets go of the lock when its holder dies, however it dies."""
+"""One run on a store at a time. The operating system lets go of the lock when its last holder dies, however it dies.
+
+Worker processes of a run inherit the lock's descriptor: while one of them lives the store stays locked, also where the command
+that started it was killed, so no job is ever done by two runs at once.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,36 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from tunescope.errors import StoreError
 from tunescope.store.atomic import writing_in
 
+PATIENCE_S = 10.0
+"""How long the workers of a command that was killed may take to notice it and go."""
+_LOOK_AGAIN_S = 0.05
+
+_HELD: dict[Path, int] = {}
+"""Lock file -> descriptor, of the locks that this process holds."""
+
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Holds the lock file while the block runs; the file says who holds it.
+
+    Where the holder that it names was a process of this host and is dead, its workers still have the lock for a moment: then,
+    and where the holder has not written its name yet or has just taken it out, this waits.
+
+    Args:
+        path: The lock file.
+        patience_s: How long at most.
 
     Raises:
         StoreError: If another process holds it, naming pid, host, since when and its command; or if the file system
@@ -29,24 +51,22 @@ def held(path: Path) -> Iterator[None]:
     with writing_in(path.parent):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(_held_by_another(path)) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
-                raise
-            raise StoreError(
-                f"cannot lock {path}: this file system has no flock ({error.strerror}). Name a store on a local disk with --store."
-            ) from error
+        _lock(descriptor, path, patience_s)
         with writing_in(path.parent):
-            _write(descriptor, json.dumps(_holder()))
+            _write(descriptor, json.dumps(_this_process()))
+        _HELD[path.resolve()] = descriptor
         try:
             yield
         finally:
+            del _HELD[path.resolve()]
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def descriptor_held(path: Path) -> int | None:
+    """The descriptor by which this process holds a lock file, for a worker process to inherit; None if it does not hold it."""
+    return _HELD.get(path.resolve())
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -61,7 +81,27 @@ def command_line(arguments: Sequence[str]) -> str:
     return shlex.join([Path(program).name or "python", *said])
 
 
-def _holder() -> dict[str, object]:
+def _lock(descriptor: int, path: Path, patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(path)
+            if time.monotonic() >= until or (holder is not None and not _is_dead(holder)):
+                raise StoreError(_held_by_another(path, holder)) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+                raise
+            raise StoreError(
+                f"cannot lock {path}: this file system has no flock ({error.strerror}). Name a store on a local disk with --store."
+            ) from error
+        else:
+            return
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _this_process() -> dict[str, object]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -75,10 +115,33 @@ def _write(descriptor: int, text: str) -> None:
     os.pwrite(descriptor, text.encode(), 0)
 
 
-def _held_by_another(path: Path) -> str:
+def _holder(path: Path) -> Mapping[str, Any] | None:
+    """Who the lock file says holds it; None where nobody has written a name, or half of one."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        who = f"by process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
+        return {"pid": int(holder["pid"])} | {name: holder[name] for name in ("host", "since", "command")}
     except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether it was a process of this host that is there no longer; of other hosts nothing is known."""
+    if holder["host"] != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(holder["pid"]).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _held_by_another(path: Path, holder: Mapping[str, Any] | None) -> str:
+    if holder is None:
         who = "by a process that is just starting or ending"  # it took the lock and has not written its name yet
+    else:
+        who = f"by process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
+        if _is_dead(holder):
+            who += (
+                ". That process has ended, but one that it started holds the store still: "
+                "`pgrep -fl tunescope.execution.serve` shows it"
+            )
     return f"the store {path.parent} is in use {who}. Wait until it has ended, or stop it; a store serves one run at a time."

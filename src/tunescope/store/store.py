@@ -56,7 +56,8 @@ class Store:
 
     def __init__(self, layout: Layout) -> None:
         self.path = layout.root
-        self._layout = layout
+        self.layout = layout
+        """Where things lie, for what works on whole stores: merge and gc."""
         self._lock_depth = 0
         self.studies = Studies(layout)
         """What is kept of studies besides their jobs."""
@@ -84,7 +85,7 @@ class Store:
         Raises:
             StoreError: If it is there and not whole.
         """
-        folder = self._layout.artifact(kind, id)
+        folder = self.layout.artifact(kind, id)
         if not folder.exists():
             return None
         self._checked_record(kind, id)
@@ -96,7 +97,7 @@ class Store:
         Raises:
             StoreError: If the artifact is absent or not whole (sizes are checked).
         """
-        if not self._layout.artifact(kind, id).exists():
+        if not self.layout.artifact(kind, id).exists():
             raise StoreError(f"there is no artifact {kind}/{id[:SHORT_DIGITS]} in {self.path}.")
         return self._checked_record(kind, id)
 
@@ -106,7 +107,7 @@ class Store:
         Raises:
             StoreError: At the first artifact that is not whole.
         """
-        for found_kind, id in self._layout.artifact_keys():
+        for found_kind, id in self.layout.artifact_keys():
             if kind is None or kind == found_kind:
                 yield self._checked_record(found_kind, id)
 
@@ -118,7 +119,7 @@ class Store:
         """
         record = self.record(kind, id)
         try:
-            check_bytes(self._layout.artifact(kind, id), record)
+            check_bytes(self.layout.artifact(kind, id), record)
         except NotWholeError as error:
             raise self._not_whole(kind, id, error) from error
 
@@ -128,7 +129,7 @@ class Store:
         Raises:
             StoreError: If the artifact is absent, or a file differs from its record.
         """
-        record, folder = self.record(kind, id), self._layout.artifact(kind, id)
+        record, folder = self.record(kind, id), self.layout.artifact(kind, id)
         try:
             check_hashes(folder, record, names or None)
         except NotWholeError as error:
@@ -141,7 +142,7 @@ class Store:
         Raises:
             StoreError: If the file that says so cannot be read.
         """
-        path = self._layout.failure(kind, id)
+        path = self.layout.failure(kind, id)
         try:
             return Failure.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -151,7 +152,7 @@ class Store:
 
     def log_file(self, kind: str, id: str) -> Path:
         """The plain text log of a job, which may not exist yet."""
-        return self._layout.log(kind, id)
+        return self.layout.log(kind, id)
 
     def free_gib(self) -> float:
         """Free space on the store's disk, GiB."""
@@ -173,10 +174,10 @@ class Store:
             finally:
                 self._lock_depth -= 1
             return
-        with held(self._layout.lock):
+        with held(self.layout.lock):
             self._lock_depth = 1
             try:
-                shutil.rmtree(self._layout.trash, ignore_errors=True)  # nothing reads it; what stays is swept next time
+                shutil.rmtree(self.layout.trash, ignore_errors=True)  # nothing reads it; what stays is swept next time
                 yield
             finally:
                 self._lock_depth = 0
@@ -187,11 +188,11 @@ class Store:
         Raises:
             StoreError: If the disk is full or the store not writable.
         """
-        folder = self._layout.work(kind, id)
+        folder = self.layout.work(kind, id)
         work = Work(kind=kind, id=id, out=folder / "out", scratch=folder / "scratch")
         with writing_in(folder.parent):
             if work.out.exists():
-                self._discard(work.out)
+                self.discard(work.out)
             work.scratch.mkdir(parents=True, exist_ok=True)
             work.out.mkdir()
         return work
@@ -211,31 +212,46 @@ class Store:
         """
         asked = content_id(work.kind, fields.config, fields.inputs)
         assert asked == work.id, f"{work.kind}/{work.id} is committed with what makes it {work.kind}/{asked}"
-        target = self._layout.artifact(work.kind, work.id)
+        target = self.layout.artifact(work.kind, work.id)
         with writing_in(self.path):
             if self.artifact(work.kind, work.id) is None:
                 write_text(work.out / RECORD_FILE, self._new_record(work, fields).model_dump_json(indent=1) + "\n")
-                sync_folders(work.out)
-                self._folder_of_kind(work.kind)
-                try:
-                    os.rename(work.out, target)
-                except OSError as error:
-                    # Another process has just made the same artifact: the first one stays.
-                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or self.artifact(work.kind, work.id) is None:
-                        raise
-                sync_folder(target.parent)
+                self.adopt(work.out, work.kind, work.id)
         self.settle(work.kind, work.id)
         return target
+
+    def adopt(self, folder: Path, kind: str, id: str) -> None:
+        """Renames a whole artifact into place, its files synced and its record in it; one that is there already stays.
+
+        Args:
+            folder: On the store's file system; stays where it is if the artifact is there already.
+            kind: The artifact's.
+            id: The artifact's.
+
+        Raises:
+            StoreError: If the disk is full or the store not writable.
+        """
+        target = self.layout.artifact(kind, id)
+        with writing_in(self.path):
+            sync_folders(folder)
+            self._folder_of_kind(kind)
+            try:
+                os.rename(folder, target)
+            except OSError as error:
+                # Another process has just made the same artifact: the first one stays.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or self.artifact(kind, id) is None:
+                    raise
+            sync_folder(target.parent)
 
     def settle(self, kind: str, id: str) -> None:
         """Deletes what a job needs no longer once its artifact is whole: its work folder and an earlier failure.
 
         Part of `commit`; after a crash in between, the next run that finds the artifact does it.
         """
-        folder = self._layout.work(kind, id)
+        folder = self.layout.work(kind, id)
         if folder.exists():
-            self._discard(folder)
-        self._layout.failure(kind, id).unlink(missing_ok=True)
+            self.discard(folder)
+        self.layout.failure(kind, id).unlink(missing_ok=True)
 
     def fail(self, kind: str, id: str, failure: Failure) -> None:
         """Keeps why a job failed and its scratch, from which a retry goes on; what it had made so far is deleted.
@@ -243,11 +259,11 @@ class Store:
         Raises:
             StoreError: If the disk is full or the store not writable.
         """
-        path = self._layout.failure(kind, id)
-        out = self._layout.work(kind, id) / "out"
+        path = self.layout.failure(kind, id)
+        out = self.layout.work(kind, id) / "out"
         with writing_in(path.parent):
             if out.exists():
-                self._discard(out)  # first: on a full disk it makes room for the reason
+                self.discard(out)  # first: on a full disk it makes room for the reason
             path.parent.mkdir(exist_ok=True)
             write_json(path, failure.model_dump(mode="json"))
 
@@ -270,7 +286,7 @@ class Store:
                 "evaluate/3f9c2a81."
             )
         with self.lock():
-            known = self._layout.known_keys()
+            known = self.layout.known_keys()
             found = sorted(key for key in known if key[1].startswith(digits) and kind_asked in ("", key[0]))
             if not found:
                 some = ", ".join(sorted(f"{kind}/{id[:SHORT_DIGITS]}" for kind, id in known)[:10])
@@ -284,12 +300,25 @@ class Store:
                     f"forget {prefix}: {len(found)} jobs have an id that starts so: {names}. Give more digits."
                 )
             kind, id = found[0]
-            for folder in (self._layout.artifact(kind, id), self._layout.work(kind, id)):
+            for folder in (self.layout.artifact(kind, id), self.layout.work(kind, id)):
                 if folder.exists():
-                    self._discard(folder)
-            for file in (self._layout.failure(kind, id), self.log_file(kind, id)):
+                    self.discard(folder)
+            for file in (self.layout.failure(kind, id), self.log_file(kind, id)):
                 file.unlink(missing_ok=True)
         return [f"{kind}/{id}"]
+
+    def discard(self, folder: Path) -> None:
+        """Deletes a folder of the store. It is renamed first: a crash must not leave half where a whole one is looked for.
+
+        Raises:
+            StoreError: If the store is not writable.
+        """
+        trash = self.layout.trash
+        with writing_in(folder.parent):
+            trash.mkdir(parents=True, exist_ok=True)
+            doomed = trash / f"{folder.parent.name}-{folder.name}-{os.getpid()}-{time.time_ns()}"
+            os.rename(folder, doomed)
+            shutil.rmtree(doomed)
 
     # What the above share
 
@@ -301,7 +330,7 @@ class Store:
             sync_folder(self.path)
 
     def _checked_record(self, kind: str, id: str) -> Record:
-        folder = self._layout.artifact(kind, id)
+        folder = self.layout.artifact(kind, id)
         try:
             record = read_record(folder)
             if (record.kind, record.id) != (kind, id):
@@ -354,11 +383,3 @@ class Store:
             attempts=fields.attempts,
             telemetry=fields.telemetry,
         )
-
-    def _discard(self, folder: Path) -> None:
-        # Renamed first: a crash while deleting must not leave half a folder where a whole one is looked for.
-        trash = self._layout.trash
-        trash.mkdir(parents=True, exist_ok=True)
-        doomed = trash / f"{folder.parent.name}-{folder.name}-{os.getpid()}-{time.time_ns()}"
-        os.rename(folder, doomed)
-        shutil.rmtree(doomed)

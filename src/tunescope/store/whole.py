@@ -17,8 +17,11 @@ from tunescope.store.record import RECORD_FILE, FileEntry, Record
 
 _BLOCK = 1 << 20
 
-_hashes: dict[tuple[str, int, int, int], str] = {}
-"""SHA-256 by path, inode, size and time of change: `check_hashes` reads a file once per process."""
+_hashes: dict[tuple[str, int, int, int, int], str] = {}
+"""SHA-256 by path, inode, size, time of writing and time of change: `check_hashes` reads a file once per process.
+
+The time of writing can be set by anyone (`touch`, `rsync --times`), that of change by the kernel alone.
+"""
 
 
 class NotWholeError(Exception):
@@ -102,7 +105,7 @@ def check_hashes(folder: Path, record: Record, names: Iterable[str] | None = Non
             raise NotWholeError(f"{name} is missing", record.label)
         path = folder / name
         state = path.stat()
-        key = (str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns)
+        key = (str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
         if key not in _hashes:
             _hashes[key] = file_entry(path, sync=False).sha256
         if _hashes[key] != record.files[name].sha256:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tunescope.cost.predict import WORKER_START_S
+from tunescope.cost.predict import WORKER_START_S, Prediction
 from tunescope.errors import StudyError
+from tunescope.study.configs import ProposeConfig
 from tunescope.study.job import Job
 from tunescope.study.plan import Plan
 from tunescope.study.spec import Pin
@@ -28,6 +29,8 @@ class WorkerLoad:
     """Peak: of its largest job; None where one is not known."""
     disk_gib: float | None
     """Of all it leaves in the store; None where one is not known."""
+    scratch_gib: float | None = None
+    """What its largest job holds beside that while it runs, checkpoints mostly; None where one is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class _Group:
     """0-based, where the study pins it."""
 
 
-def place(plan: Plan, num_workers: int) -> Placement:
+def place(plan: Plan, num_workers: int, nominal: Mapping[str, Prediction | None] | None = None) -> Placement:
     """Spreads a plan's jobs over workers.
 
     Jobs connected by inputs (a run's training and evaluation; a sweep with its trials and the runs that use its choice) are one
@@ -67,6 +70,8 @@ def place(plan: Plan, num_workers: int) -> Placement:
     Args:
         plan: With predictions in its jobs' resources (`estimate`). A job without one weighs as much as the mean of the others.
         num_workers: One or more.
+        nominal: Job id -> the prediction to divide by instead (`shards.nominal_predictions`), so that every machine divides
+            alike; times are told as the plan has them all the same. Without it no scratch space is told.
 
     Raises:
         StudyError: If there is no worker, a pin names one that there is not, or pins tear a group apart.
@@ -74,9 +79,10 @@ def place(plan: Plan, num_workers: int) -> Placement:
     if num_workers < 1:
         raise StudyError([f"the number of workers must be 1 or more, got {num_workers}"])
     _check_pins(plan.study.placement, num_workers)
-    known = [job.resources.predicted_s for job in plan.jobs if job.resources.predicted_s is not None]
+    seconds_of = _seconds_of(plan, nominal)
+    known = [seconds for seconds in seconds_of.values() if seconds is not None]
     mean = sum(known) / len(known) if known else 1.0
-    groups = _groups(plan, mean if mean > 0.0 else 1.0)
+    groups = _groups(plan, seconds_of, mean if mean > 0.0 else 1.0)
     chosen = _longest_first(groups, num_workers)
     if len({group.base_model for group in groups if group.base_model}) > 1:
         limits = (_makespan(chosen) * (1.0 + share * _SLACK) for share in (0.0, 0.25, 0.5, 1.0))
@@ -85,17 +91,45 @@ def place(plan: Plan, num_workers: int) -> Placement:
     workers = []
     for number, assigned in enumerate(chosen):
         jobs = sorted((job for group in assigned for job in group.jobs), key=lambda job: order[id(job)])
-        workers.append(_load(number + 1, jobs))
+        workers.append(load_of(number + 1, jobs, nominal))
     seconds = [worker.predicted_s for worker in workers]
     makespan = None if any(value is None for value in seconds) else max(value for value in seconds if value is not None)
-    notes = (*_notes(len(plan.jobs), len(known)), *_made_twice(workers))
+    notes = (*_notes(len(seconds_of), len(known)), *_made_twice(workers))
     return Placement(workers=tuple(workers), makespan_s=makespan, notes=notes)
+
+
+def load_of(number: int, jobs: Sequence[Job], nominal: Mapping[str, Prediction | None] | None = None) -> WorkerLoad:
+    """What some jobs on one worker come to.
+
+    Args:
+        number: The worker's, from 1.
+        jobs: In their order.
+        nominal: As `place` is given it, for the scratch space.
+    """
+    memory = [job.resources.memory_gib for job in jobs]
+    scratch = [found.scratch_gib if (found := (nominal or {}).get(job.id)) is not None else None for job in jobs]
+    return WorkerLoad(
+        number=number,
+        jobs=tuple(jobs),
+        predicted_s=_sum([WORKER_START_S if jobs else 0.0, *(job.resources.predicted_s for job in jobs)]),
+        memory_gib=_largest(memory),
+        disk_gib=_sum([job.resources.disk_gib for job in jobs]),
+        scratch_gib=_largest(scratch),
+    )
+
+
+def _seconds_of(plan: Plan, nominal: Mapping[str, Prediction | None] | None) -> dict[str, float | None]:
+    """Job id -> the time to divide by."""
+    if nominal is None:
+        return {job.id: job.resources.predicted_s for job in plan.jobs}
+    found = {job.id: nominal[job.id] for job in plan.jobs}
+    return {key: None if prediction is None else prediction.seconds for key, prediction in found.items()}
 
 
 def _check_pins(pins: Sequence[Pin], num_workers: int) -> None:
     problems = [
-        f"placement[{number}] names worker {pin.worker}, there are {num_workers}: use --workers {pin.worker} or more, "
-        "or change the pin"
+        f"placement[{number}] names worker {pin.worker}, there are {num_workers}: use --workers {pin.worker} or more "
+        f"(--shard I/{pin.worker}), or change the pin"
         for number, pin in enumerate(pins)
         if pin.worker > num_workers
     ]
@@ -103,8 +137,11 @@ def _check_pins(pins: Sequence[Pin], num_workers: int) -> None:
         raise StudyError(problems)
 
 
-def _groups(plan: Plan, unknown_s: float) -> list[_Group]:
-    """Jobs connected by inputs, in the order of their first job; those that are made where they are needed connect none."""
+def _groups(plan: Plan, seconds_of: Mapping[str, float | None], unknown_s: float) -> list[_Group]:
+    """Jobs connected by inputs, in the order of their first job; those that are made where they are needed connect none.
+
+    Two labels of one job are connected too: it is made once.
+    """
     parent: dict[int, int] = {id(job): id(job) for job in plan.jobs}
 
     def root(key: int) -> int:
@@ -113,10 +150,13 @@ def _groups(plan: Plan, unknown_s: float) -> list[_Group]:
             key = parent[key]
         return key
 
+    alike: dict[str, Job] = {}
     for job in plan.jobs:
         for needed in job.inputs.values():
             if not needed.config.is_made_where_needed:
                 parent[root(id(needed))] = root(id(job))
+        if not isinstance(job.config, ProposeConfig):  # the first wave of equal sweeps is one job, of milliseconds
+            parent[root(id(job))] = root(id(alike.setdefault(job.id, job)))
     members: dict[int, list[Job]] = {}
     places: dict[int, int] = {}
     for number, job in enumerate(plan.jobs):
@@ -124,7 +164,7 @@ def _groups(plan: Plan, unknown_s: float) -> list[_Group]:
         places.setdefault(root(id(job)), number)
     groups = []
     for key, jobs in members.items():
-        times = (job.resources.predicted_s for job in jobs)
+        times = (seconds_of[one] for one in {job.id: None for job in jobs})
         models = [str(job.about["base_model"]) for job in jobs if "base_model" in job.about]
         groups.append(
             _Group(
@@ -208,21 +248,14 @@ def _makespan(assigned: Sequence[Sequence[_Group]]) -> float:
     return max(sum(group.weight for group in groups) for groups in assigned)
 
 
-def _load(number: int, jobs: Sequence[Job]) -> WorkerLoad:
-    memory = [job.resources.memory_gib for job in jobs]
-    known_memory = [value for value in memory if value is not None]
-    return WorkerLoad(
-        number=number,
-        jobs=tuple(jobs),
-        predicted_s=_sum([WORKER_START_S if jobs else 0.0, *(job.resources.predicted_s for job in jobs)]),
-        memory_gib=max(known_memory, default=0.0) if len(known_memory) == len(memory) else None,
-        disk_gib=_sum([job.resources.disk_gib for job in jobs]),
-    )
-
-
 def _sum(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _largest(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known, default=0.0) if len(known) == len(values) else None
 
 
 def _made_twice(workers: Sequence[WorkerLoad]) -> tuple[str, ...]:

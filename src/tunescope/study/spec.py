@@ -15,6 +15,7 @@ from tunescope.search.space import Space, is_searched, typical
 from tunescope.study.drift import DriftSettings, RetentionSettings
 from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
+from tunescope.study.trackers import Trackers
 from tunescope.tasks.spec import TaskSpec
 
 
@@ -159,20 +160,6 @@ class ExpectedRange(Frozen):
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
         return self
-
-
-class WandbTracker(Frozen):
-    """Weights & Biases."""
-
-    project: str
-    entity: str | None = None
-    mode: Literal["online", "offline", "disabled"] = "offline"
-
-
-class Trackers(Frozen):
-    """Where metric logs are exported to, beside our own."""
-
-    wandb: WandbTracker | None = None
 
 
 class StudySpec(Frozen):

@@ -16,6 +16,8 @@ from torch import nn
 from tunescope.errors import BegunOtherwiseError
 
 _NAME = "checkpoint.safetensors"
+_FORMAT = "2"
+"""Rises when what a run must know to go on changes; a run begun under another starts over."""
 
 
 class TornCheckpointError(Exception):
@@ -49,14 +51,17 @@ def save_checkpoint(
         for part, value in optimiser.state[parameter].items():
             tensors[f"{part}/{name}"] = value
     temporary = folder / f"{_NAME}.tmp"
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
-        temporary,
-        {"progress": json.dumps(dict(progress)), "made_from": json.dumps(dict(made_from or {}))},
-    )
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(folder / _NAME)
+    try:
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            temporary,
+            {"format": _FORMAT, "progress": json.dumps(dict(progress)), "made_from": json.dumps(dict(made_from or {}))},
+        )
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(folder / _NAME)
+    finally:
+        temporary.unlink(missing_ok=True)  # a disk that ran full is not kept full by half a checkpoint
 
 
 def load_checkpoint(
@@ -87,6 +92,8 @@ def load_checkpoint(
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
+            if metadata.get("format") != _FORMAT:
+                raise TornCheckpointError(f"{path} is of another version of tunescope")
             progress: dict[str, Any] = json.loads(metadata["progress"])
             begun_from: dict[str, str] = json.loads(metadata["made_from"])
             # Cloned: else the moments would be views of the file, and its space not free once it is replaced.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from tunescope.errors import RunError
+from tunescope.errors import NotFiniteError, RunError, StopRequested
+from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.training.checkpoint import TornCheckpointError, load_checkpoint, save_checkpoint, trainable
+from tunescope.training.gradients import Computed, compute_gradients
 from tunescope.training.metric_log import LOG_NAME, MetricLog
-from tunescope.training.optimiser import make_optimiser, settings_in_force
-from tunescope.training.order import DataOrder, micro_batches
+from tunescope.training.optimiser import dropouts_in_force, make_optimiser, settings_in_force
+from tunescope.training.order import DataOrder
 from tunescope.training.progress import Progress
 from tunescope.training.run import Curve, Run, SelectionScore, Trained
 from tunescope.training.schedule import learning_rate_factor, num_warmup_steps
@@ -31,6 +31,7 @@ def train(
     checkpoint_every_s: float = math.inf,
     report: Callable[[Progress], None] = lambda progress: None,
     clock: Callable[[], float] = time.monotonic,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Trained]:
     """Trains runs side by side, one optimiser step of each in turn, each as if it were alone.
 
@@ -38,25 +39,34 @@ def train(
     of the mean loss over the step's rows, however they are split into micro-batches. A run resumes from the checkpoint
     in its scratch folder, to the same weights bit for bit on CPU.
 
+    Where a micro-batch does not fit in memory, the step is computed again in smaller ones, and the run goes on with those.
+
     Args:
         runs: One or more.
         micro_batch_tokens: Tokens, padding included, computed at once.
         checkpoint_every_s: Seconds between checkpoints.
         report: Told the progress after every step of every run.
         clock: Seconds that only grow.
+        should_stop: Asked after every optimiser step.
 
     Raises:
-        RunError: If a loss is not finite, nothing but the head has a gradient where the method trains more, or the only step
+        StopRequested: If `should_stop` said so; every run that is not over has a checkpoint of where it stands.
+        NotFiniteError: If a loss or a gradient is not finite.
+        RunError: If nothing but the head has a gradient where the method trains more, or the only step
             is all warm-up.
         BegunOtherwiseError: If a checkpoint was made from other inputs.
     """
-    trainings = [_Training(run, micro_batch_tokens, checkpoint_every_s, report, clock) for run in runs]
+    trainings = [_Training(run, micro_batch_tokens, checkpoint_every_s, report, clock, should_stop) for run in runs]
     try:
         live = [training for training in trainings if not training.is_over]
         while live:
             for training in live:
                 training.advance()
             live = [training for training in live if not training.is_over]
+            if live and should_stop():
+                for training in trainings:
+                    training.checkpoint()
+                raise StopRequested(", ".join(f"at step {one.step} of {one.num_steps}" for one in trainings))
         return [training.finish() for training in trainings]
     finally:
         for training in trainings:
@@ -73,10 +83,11 @@ class _Training:
         checkpoint_every_s: float,
         report: Callable[[Progress], None],
         clock: Callable[[], float],
+        should_stop: Callable[[], bool],
     ) -> None:
         self.run, self.settings = run, run.settings
-        self._micro_batch_tokens, self._checkpoint_every_s = micro_batch_tokens, checkpoint_every_s
-        self._report, self._clock = report, clock
+        self._at_once, self._checkpoint_every_s = TokensAtOnce(micro_batch_tokens), checkpoint_every_s
+        self._report, self._clock, self._should_stop = report, clock, should_stop
         num_rows = len(run.lengths)
         self.order = DataOrder(num_rows=num_rows, batch_size=run.settings.batch_size, seed=run.seed)
         self.num_steps = run.settings.num_steps(num_rows)
@@ -88,6 +99,8 @@ class _Training:
         self.device = next(iter(self.parameters.values())).device
         self.step = 0
         self.kept_step = 0
+        self.is_looked_at = True
+        """Whether all that was due after the last step was done: scoring, watching. A stop may come before."""
         self.best = SelectionScore(value=None)
         self.best_weights: dict[str, torch.Tensor] = {}
         self.num_without_better = 0
@@ -97,6 +110,7 @@ class _Training:
         self.curve: Curve = ()
         self.counts = {"examples": 0, "tokens": 0, "computed_tokens": 0, "clipped_steps": 0, "largest_batch": 0}
         self.learning_rates: dict[str, float | int] = {}
+        self.loss = math.nan  # of the last step
         self.train_s = 0.0
         self.last = SelectionScore(value=None)
         self.flags: tuple[str, ...] = ()
@@ -111,10 +125,23 @@ class _Training:
 
     @property
     def is_over(self) -> bool:
-        return self.stopped_early or self.pruned or self.step >= self.num_steps
+        return self.is_looked_at and (self.stopped_early or self.pruned or self.step >= self.num_steps)
 
     def advance(self) -> None:
-        """One optimiser step; scoring and a checkpoint where they are due."""
+        """One optimiser step; scoring and a checkpoint where they are due. One that a stop cut short is completed."""
+        if self.is_looked_at:
+            self._step()
+            if self._should_stop():
+                return
+        try:
+            self._look()
+        except StopRequested:  # while scoring: it is done again from the start
+            return
+        if self._clock() - self._last_checkpoint >= self._checkpoint_every_s:
+            self.checkpoint()
+        self._tell()
+
+    def _step(self) -> None:
         began = self._clock()
         rows = self.order.rows(self.step)
         factor = learning_rate_factor(
@@ -123,36 +150,39 @@ class _Training:
         learning_rate = self.settings.learning_rate * factor
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
-        loss, num_computed = self._backward(rows)
+        computed = self._backward(rows)
         grad_norm = self._clip()
         self.optimiser.step()
         self.step += 1
+        self.is_looked_at = False
         self._note_executed(grad_norm, len(rows))
         num_tokens = int(self.run.lengths[rows].sum())
         self.counts["examples"] += len(rows)
         self.counts["tokens"] += num_tokens
-        self.counts["computed_tokens"] += num_computed
+        self.counts["computed_tokens"] += computed.num_tokens
         seconds = self._clock() - began
         self.train_s += seconds
         self.log.append(
             event="step",
             step=self.step,
-            loss=loss,
+            loss=computed.loss,
             learning_rate=learning_rate,
             grad_norm=grad_norm,
             examples=len(rows),
             tokens=num_tokens,
             seconds=round(seconds, 6),
         )
-        scored = self._score_is_due()
-        if scored:
+        self.loss = computed.loss
+
+    def _look(self) -> None:
+        """Scores and watches where it is due after the last step."""
+        if self._score_is_due():
+            self.log.flush()  # a scoring may take minutes, in which others want to see how far the run is
             self._score()
         watched = self.run.watch(self.step, self.num_steps)
         if watched is not None:
             self.log.append(event="watched", step=self.step, **watched)
-        if self._clock() - self._last_checkpoint >= self._checkpoint_every_s:
-            self._checkpoint()
-        self._tell(loss)
+        self.is_looked_at = True
 
     def finish(self) -> Trained:
         """The run's result; the model ends with the weights that are kept."""
@@ -175,6 +205,7 @@ class _Training:
         }
         self.log.flush()
         return Trained(
+            micro_batch_tokens=self._at_once.used,
             num_steps=self.step,
             num_steps_planned=self.num_steps,
             kept_step=kept_step,
@@ -195,27 +226,34 @@ class _Training:
             flags=(*self.flags, *((kept.note,) if kept.note else ())),
         )
 
-    def _backward(self, rows: np.ndarray) -> tuple[float, int]:
-        """Gradients of the mean loss over the rows. Returns that loss and the number of tokens computed."""
+    def _backward(self, rows: np.ndarray) -> Computed:
         self.run.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        total = torch.zeros((), dtype=torch.float64)
-        num_computed = 0
-        with seeded(step_seed(self.run.seed, self.step), self.device):
-            for portion in micro_batches(rows, self.run.lengths, self._micro_batch_tokens):
-                loss = self.run.loss_sum(portion) / len(rows)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach().double().cpu()
-                num_computed += len(portion) * int(self.run.lengths[portion].max())
-        mean = float(total)
-        if not math.isfinite(mean):
-            raise RunError(
-                f"the loss is {mean} at step {self.step + 1} of {self.num_steps} (step {self.step} was the last good one). "
-                f"Lower learning_rate ({self.settings.learning_rate:g}), lengthen warmup_share, or use precision: fp32"
+        computed = compute_gradients(
+            self.run, rows, step=self.step, device=self.device, at_once=self._at_once, on_lowered=self._note_lowered
+        )
+        if not math.isfinite(computed.loss):
+            raise NotFiniteError(
+                f"the loss is {computed.loss} at step {self.step + 1} of {self.num_steps} (step {self.step} was the last "
+                f"good one). Lower learning_rate ({self.settings.learning_rate:g}), lengthen warmup_share, or use "
+                "precision: fp32"
             )
         if self.step == 0:
             self._check_gradients()
-        return mean, num_computed
+        return computed
+
+    def _note_lowered(self) -> None:
+        """Memory ran out: the log, and who reads the result, are told with how many tokens the run went on."""
+        at_once, number = self._at_once, self.step + 1
+        self.log.append(event="out_of_memory", step=number, tokens_at_once=at_once.refused, went_on_with=at_once.used)
+        self.log.flush()
+        unchanged = "the objective is unchanged"
+        if dropouts_in_force(self.run.model):
+            unchanged += (
+                ", but dropout drew other masks, as they follow the portions: a single run ends elsewhere within "
+            )
+            unchanged += "the spread of seeds"
+        self.flags = (*self.flags, f"{at_once.told(at=f'at step {number}')}; {unchanged}")
 
     def _check_gradients(self) -> None:
         adapted = {name: p.grad for name, p in self.parameters.items() if name not in self.run.head_names}
@@ -230,7 +268,7 @@ class _Training:
         limit = self.settings.max_grad_norm
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if limit is None else limit)
         if not torch.isfinite(norm):
-            raise RunError(
+            raise NotFiniteError(
                 f"the gradient's norm is {norm.item()} at step {self.step + 1} of {self.num_steps} "
                 f"(step {self.step} was the last good one). Lower learning_rate ({self.settings.learning_rate:g})"
             )
@@ -274,7 +312,8 @@ class _Training:
             event="selection", step=self.step, score=self.last.value, note=self.last.note, **self.last.details
         )
 
-    def _checkpoint(self) -> None:
+    def checkpoint(self) -> None:
+        """Writes down where the run stands, so that it can be gone on with."""
         self.log.flush()
         save_checkpoint(
             self.run.scratch,
@@ -283,6 +322,8 @@ class _Training:
             best=self.best_weights,
             progress={
                 "step": self.step,
+                "is_looked_at": self.is_looked_at,
+                "tokens_that_fit": None if self._at_once.refused is None else self._at_once.used,
                 "kept_step": self.kept_step,
                 "best": vars(self.best),
                 "last": vars(self.last),
@@ -292,6 +333,7 @@ class _Training:
                 "num_scorings": self.num_scorings,
                 "curve": self.curve,
                 "counts": self.counts,
+                "loss": self.loss,
                 "train_s": self.train_s,
                 "learning_rates": self.learning_rates,
                 "begun_with": self.begun_with,
@@ -314,11 +356,13 @@ class _Training:
             return None
         progress, self.best_weights = loaded
         self.step, self.kept_step = progress["step"], progress["kept_step"]
+        self.is_looked_at = progress["is_looked_at"]
+        self._at_once.keep_to(progress["tokens_that_fit"])
         self.best, self.last = SelectionScore(**progress["best"]), SelectionScore(**progress["last"])
         self.num_without_better, self.stopped_early = progress["num_without_better"], progress["stopped_early"]
         self.pruned, self.num_scorings = progress["pruned"], progress["num_scorings"]
         self.curve = tuple((number, value) for number, value in progress["curve"])
-        self.counts, self.train_s = progress["counts"], progress["train_s"]
+        self.counts, self.loss, self.train_s = progress["counts"], progress["loss"], progress["train_s"]
         self.learning_rates = progress["learning_rates"]
         self.begun_with, self.flags = progress["begun_with"], tuple(progress["flags"])
         others = [name for name, version in self.run.versions.items() if self.begun_with.get(name) != version]
@@ -328,30 +372,18 @@ class _Training:
             self.flags = (*self.flags, flag) if flag not in self.flags else self.flags
         return self.step
 
-    def _tell(self, loss: float) -> None:
+    def _tell(self) -> None:
         done = self.step - self._first_step
+        if done == 0:  # what a stop had cut short was completed, and no step done yet
+            return
         elapsed = max(self._clock() - self._started, 1e-9)
         rate = done / elapsed
         self._report(
             Progress(
                 step=self.step,
                 num_steps=self.num_steps,
-                loss=loss,
+                loss=self.loss,
                 rate=rate,
                 remaining_s=(self.num_steps - self.step) / rate,
             )
         )
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's random numbers follow from `seed` inside, and are as they were afterwards."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def step_seed(seed: int, step: int) -> int:
-    """The seed of dropout at one optimiser step: any step can be computed again without those before it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{step}".encode()).digest()[:8], "big") % 2**63

@@ -79,6 +79,8 @@ class Trained:
     """Share of the computed tokens that were padding."""
     train_s: float
     """Seconds spent in optimiser steps, resumed parts included."""
+    micro_batch_tokens: int
+    """Tokens, padding included, computed at once in the end: fewer than asked for where they did not fit in memory."""
     resumed_from: int | None
     in_force: dict[str, Any]
     flags: tuple[str, ...]

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from stored_study import StoredStudy
+from stored_study import START, StoredStudy
 from tunescope.analysis.ledger import collect_costs, collect_relative_costs
+from tunescope.store import RecordFields
+from tunescope.store.record import Telemetry
 from tunescope.study.job import Resources
 
 TEXT = """
@@ -125,3 +127,44 @@ def test_without_the_reference_there_is_a_mean_and_no_ratio(stored):
     rte = found["rte", "lora"]
     assert (rte.train_s, rte.time_ratio, rte.num_tasks) == (2.0, None, 0)
     assert (found[None, "lora"].time_ratio, found[None, "lora"].num_tasks) == (None, 0)
+
+
+def _measured(stored, label, seconds, **telemetry):
+    job = stored.jobs[label]
+    given = {
+        "num_samples": 3,
+        "interval_s": 1.0,
+        "rss_peak_gib": 1.0,
+        "cpu_percent_mean": 90.0,
+        "gpu_utilisation_percent_mean": None,
+        "gpu_memory_used_peak_gib": None,
+        "energy_j": None,
+        "energy_source": "not measured",
+    }
+    fields = RecordFields(
+        label=label,
+        config=job.config.identity(),
+        inputs={role: needed.id for role, needed in job.inputs.items()},
+        facts={},
+        started_at=START,
+        duration_s=seconds,
+        peak_memory_gib=1.0,
+        peak_memory_covers="job",
+        telemetry=Telemetry(**(given | telemetry)),
+    )
+    stored.store.commit(stored.store.begin(job.kind, job.id), fields)
+
+
+def test_energy_is_a_sum_and_utilisation_a_mean_over_time(stored):
+    _measured(stored, "rte-lora-seed1", 10.0, energy_j=100.0, gpu_utilisation_percent_mean=50.0)
+    _measured(stored, "rte-lora-seed2", 30.0, energy_j=300.0, gpu_utilisation_percent_mean=90.0)
+    cost = _cost(stored, "train", "rte", "lora")
+    assert (cost.energy_j, cost.gpu_utilisation_percent) == (400.0, 80.0)
+
+
+def test_a_job_that_does_not_know_its_energy_leaves_no_sum(stored):
+    _measured(stored, "rte-lora-seed1", 10.0, energy_j=100.0, gpu_utilisation_percent_mean=50.0)
+    _measured(stored, "rte-lora-seed2", 30.0)
+    cost = _cost(stored, "train", "rte", "lora")
+    assert (cost.energy_j, cost.gpu_utilisation_percent) == (None, 50.0)
+    assert _cost(stored, "train", "rte", "all_of_it").energy_j is None

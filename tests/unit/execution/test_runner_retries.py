@@ -133,7 +133,7 @@ def test_a_run_that_is_asked_to_stop_waits_for_what_is_under_way_and_starts_noth
 def test_asked_twice_it_stops_at_once(store):
     def ask():
         os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
 
     executor = Scripted(store, {}, before_wait=ask)
     summary = run_plan([fake_job("a"), fake_job("b")], store, executor)

@@ -61,8 +61,25 @@ def test_a_block_that_ends_by_itself_is_interrupted_by_the_second_signal_alone()
         _ask()
         assert request.asked
         with pytest.raises(KeyboardInterrupt):
-            _ask()
+            signal.raise_signal(signal.SIGINT)
     assert calls == [1]
+
+
+def test_a_sigterm_that_is_passed_on_at_once_is_no_second_one():
+    with stop_on_signals(lambda: True) as request:
+        _ask()
+        _ask()
+        assert request.asked
+
+
+def test_a_sigterm_later_is_a_second_one(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("tunescope.execution.signals.time.monotonic", lambda: now[0])
+    with stop_on_signals(lambda: True):
+        _ask()
+        now[0] += 1.5
+        with pytest.raises(KeyboardInterrupt):
+            _ask()
 
 
 def test_a_block_that_does_not_end_is_interrupted_when_its_grace_is_over():

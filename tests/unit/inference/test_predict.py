@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tiny import TINY, tiny_network
-from tunescope.errors import RunError
+from tunescope.errors import NotFiniteError, StopRequested
 from tunescope.inference.batches import evaluation_batches
+from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.inference.predict import predict
 from tunescope.tasks.encode import encode
 from tunescope.tasks.examples import Answers, Examples
@@ -37,11 +38,11 @@ def _examples(kind, size=9):
     return Examples(ids=ids, texts={"text": texts}, targets=numbers if kind == "classification" else numbers * 0.5)
 
 
-def _predict(network, kind, examples, batch_tokens, precision="fp32"):
+def _predict(network, kind, examples, batch_tokens, precision="fp32", **more):
     encoded = encode(_TASKS[kind], examples, network.tokenizer, is_decoder=network.is_decoder)
     assert kind != "question_answering" or len(encoded) > len(examples)
     return predict(
-        network.model, network, _TASKS[kind], examples, encoded, precision=precision, batch_tokens=batch_tokens
+        network.model, network, _TASKS[kind], examples, encoded, precision=precision, batch_tokens=batch_tokens, **more
     )
 
 
@@ -94,7 +95,9 @@ def test_broken_weights_name_the_example(tmp_path):
     network = tiny_network(TINY["llama"](tmp_path), num_labels=3)
     with torch.no_grad():
         network.model.score.weight[0, 0] = float("nan")
-    with pytest.raises(RunError, match=r"the network's output for example v-\d is not finite; its weights are broken"):
+    with pytest.raises(
+        NotFiniteError, match=r"the network's output for example v-\d is not finite; its weights are broken"
+    ):
         _predict(network, "classification", _examples("classification"), 100)
 
 
@@ -104,3 +107,30 @@ def test_batches_hold_every_row_once_within_the_limit():
     assert sorted(np.concatenate(batches).tolist()) == list(range(6))
     assert batches[0].tolist() == [1]  # longer than the limit: alone
     assert all(len(rows) * lengths[rows].max() <= 21 for rows in batches[1:])
+
+
+def test_out_of_memory_is_gone_around(tmp_path):
+    network = tiny_network(TINY["llama"](tmp_path), num_labels=3)
+    examples = _examples("classification")
+
+    def tight(module, args, kwargs):
+        if kwargs["input_ids"].numel() > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    straight = _values(_predict(network, "classification", examples, 40))
+    at_once = TokensAtOnce(1000)
+    hook = network.model.register_forward_pre_hook(tight, with_kwargs=True)
+    found = _values(_predict(network, "classification", examples, at_once))
+    hook.remove()
+    np.testing.assert_allclose(found, straight, atol=1e-5)
+    assert (at_once.asked, at_once.used) == (1000, 31)
+
+
+def test_a_stop_between_batches_leaves_the_model_as_it_was(tmp_path):
+    network = tiny_network(TINY["llama"](tmp_path), num_labels=3)
+    network.model.train()
+    asked = iter([False, False, True])
+    with pytest.raises(StopRequested):
+        _predict(network, "classification", _examples("classification"), 40, should_stop=lambda: next(asked))
+    assert network.model.training
+    assert next(asked, None) is None

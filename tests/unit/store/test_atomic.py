@@ -31,6 +31,8 @@ def test_nan_is_no_json(tmp_path):
         (errno.EDQUOT, "the disk quota is used up"),
         (errno.EROFS, "is on a read-only file system"),
         (errno.EACCES, "is not writable"),
+        (errno.EIO, r"the disk reports an input/output error\. Mend that or name a store on another disk"),
+        (errno.EFBIG, r"the file is larger than this process or the file system allows \(`ulimit -f`"),
     ],
 )
 def test_a_failing_disk_is_told_in_words_and_the_old_file_stays(tmp_path, monkeypatch, number, words):

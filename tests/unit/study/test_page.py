@@ -9,13 +9,15 @@ import pytest
 from tunescope.methods import METHODS
 from tunescope.models.base import BaseModelSpec
 from tunescope.study import spec as study
+from tunescope.study import trackers
 from tunescope.study.hypothesis import Hypothesis
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks import spec as tasks
 
 _WRITTEN = [
     *(study.StudySpec, study.Override, study.Compute, study.Pin, study.ExpectedRange),
-    *(study.WandbTracker, study.Trackers, BaseModelSpec, TrainingSettings, Hypothesis),
+    *(trackers.WandbTracker, trackers.MlflowTracker, trackers.TensorboardTracker, trackers.TrackioTracker),
+    *(trackers.Trackers, BaseModelSpec, TrainingSettings, Hypothesis),
     *(tasks.Dataset, tasks.Reference, tasks.Expected, tasks.Classification, tasks.Regression, tasks.QuestionAnswering),
     *METHODS.values(),
 ]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunescope.cost.predict import WORKER_START_S
+from tunescope.cost.predict import WORKER_START_S, Prediction
 from tunescope.errors import StudyError
 from tunescope.methods import Full, Lora
 from tunescope.models.base import BaseModelSpec
@@ -71,9 +71,13 @@ SECONDS = {
 
 def _of_times(times: list[float]) -> Plan:
     """A plan of unconnected jobs that take so long."""
-    config = BaselineConfig(baseline="majority", task=TASKS[0])
     jobs = [
-        Job(label=f"job{number}", config=config, about={"task": "mrpc"}, resources=Resources(predicted_s=seconds))
+        Job(
+            label=f"job{number}",
+            config=BaselineConfig(baseline="random", task=TASKS[0], seeds=(number,)),
+            about={"task": "mrpc"},
+            resources=Resources(predicted_s=seconds),
+        )
         for number, seconds in enumerate(times)
     ]
     return Plan(study=_study(), jobs=tuple(jobs), runs=(), baselines=())
@@ -210,3 +214,28 @@ def test_within_four_thirds_of_the_lower_bound(num_workers: int) -> None:
     assert makespan is not None
     bound = max(sum(times) / num_workers, max(times))
     assert makespan - WORKER_START_S <= 4 / 3 * bound
+
+
+def test_two_labels_of_one_job_stay_together() -> None:
+    """Two entries that say the same thing are one job: on two machines it would be made twice, and clash when merged."""
+    twins = (MethodEntry(name="full", method=Full()), MethodEntry(name="again", method=Full()))
+    plan = _timed(make_plan(_study(methods=twins), DECODERS), SECONDS)
+    assert len({job.id for job in plan.jobs}) < len(plan.jobs)
+    for num_workers in (2, 3, 6):
+        placed = [{job.id for job in worker.jobs} for worker in place(plan, num_workers).workers]
+        assert sum(map(len, placed)) == len(set().union(*placed))
+
+
+def test_divided_by_other_times_and_told_by_the_plans() -> None:
+    plan = _of_times([1.0, 1.0, 1.0, 3.0])
+    nominal = {
+        job.id: Prediction(seconds=seconds, memory_gib=1.0, disk_gib=1.0, scratch_gib=float(number))
+        for number, (job, seconds) in enumerate(zip(plan.jobs, [9.0, 3.0, 3.0, 3.0], strict=True))
+    }
+    placement = place(plan, 2, nominal)
+    assert _worker_of(placement) == {"job0": 1, "job1": 2, "job2": 2, "job3": 2}
+    assert [worker.predicted_s for worker in placement.workers] == [WORKER_START_S + 1.0, WORKER_START_S + 5.0]
+    assert [worker.scratch_gib for worker in placement.workers] == [0.0, 3.0], "of one job at a time"
+    assert place(plan, 2).workers[0].scratch_gib is None, "nobody said"
+    unknown = nominal | {plan.jobs[1].id: None}
+    assert place(plan, 2, unknown).workers[1].scratch_gib is None

@@ -9,12 +9,17 @@ from tunescope.analysis.findings import Findings
 from tunescope.analysis.ledger import Cost, RelativeCost
 from tunescope.report.content import numbers
 from tunescope.report.content.anchors import rows_anchor
+from tunescope.report.content.machines import history_sentences, history_tables
 from tunescope.report.content.places import has_several_models, model_words, place_cells, place_columns
 from tunescope.report.content.section import Section, Sentence
 from tunescope.report.content.table import Cell, Column, Row, Table, text
 from tunescope.study.spec import StudySpec
 
 ID, TITLE = "cost", "Cost"
+_ENERGY_NOTE = (
+    " Energy is of a job's whole GPU, or of all processors of its machine, whoever used them: jobs side by side on one device "
+    "count it each."
+)
 
 
 def cost_section(findings: Findings) -> Section:
@@ -25,13 +30,16 @@ def cost_section(findings: Findings) -> Section:
         told = "Nothing spent yet: no job of the study has run. `tunescope plan` predicts what it will take."
         return Section(id=ID, title=TITLE, missing=told)
     num_machines = len({(one.hostname, one.processor, one.gpus) for one in findings.provenance.environments})
-    tables = [_totals(totals), _ledger(study, findings.costs)]
+    tables = [_totals(totals), *history_tables(findings.history), _ledger(study, findings.costs)]
     if findings.relative_costs:
         tables.insert(0, _relative(study, findings.relative_costs))
     return Section(
         id=ID,
         title=TITLE,
-        sentences=tuple(_sentences(study, totals, findings.relative_costs, num_machines)),
+        sentences=(
+            *_sentences(study, totals, findings.relative_costs, num_machines),
+            *history_sentences(findings.history),
+        ),
         tables=tuple(tables),
     )
 
@@ -129,6 +137,7 @@ def _relative(study: StudySpec, relative: Sequence[RelativeCost]) -> Table:
 def _totals(totals: Sequence[CostTotal]) -> Table:
     has_price = any(one.price is not None for one in totals)
     has_gpu = any(one.gpu_seconds for one in totals)
+    has_energy = any(one.energy_j is not None for one in totals)
     rows = []
     for one in totals:
         cells = [
@@ -138,6 +147,7 @@ def _totals(totals: Sequence[CostTotal]) -> Table:
             numbers.number(one.seconds, numbers.seconds(one.seconds), anchor="cost-ledger"),
         ]
         cells += [numbers.number(one.gpu_seconds, numbers.seconds(one.gpu_seconds))] if has_gpu else []
+        cells += [_energy(one.energy_j)] if has_energy else []
         cells += [_price(one.price)] if has_price else []
         rows.append(Row(cells=(*cells, _gib(one.peak_memory_gib))))
     return Table(
@@ -149,17 +159,22 @@ def _totals(totals: Sequence[CostTotal]) -> Table:
             Column(name="failed", kind="number"),
             Column(name="time", kind="number"),
             *([Column(name="GPU time", kind="number")] if has_gpu else []),
+            *([Column(name="energy", kind="number")] if has_energy else []),
             *([Column(name="price", kind="number")] if has_price else []),
             Column(name="largest memory", kind="number"),
         ),
         rows=tuple(rows),
-        note="Wall clock, jobs that ran side by side counted each; failed jobs with their last attempt.",
+        note="Wall clock, jobs that ran side by side counted each; failed jobs with their last attempt."
+        + (_ENERGY_NOTE if has_energy else ""),
     )
 
 
 def _ledger(study: StudySpec, costs: Sequence[Cost]) -> Table:
     has_price = any(one.price is not None for one in costs)
     has_prediction = any(one.predicted_s is not None for one in costs)
+    has_gpu = any(one.gpu_seconds for one in costs)
+    has_utilisation = any(one.gpu_utilisation_percent is not None for one in costs)
+    has_energy = any(one.energy_j is not None for one in costs)
     rows = []
     for one in costs:
         cells = [
@@ -173,6 +188,9 @@ def _ledger(study: StudySpec, costs: Sequence[Cost]) -> Table:
         if has_prediction:
             cells.append(numbers.number(one.predicted_s, _predicted(one)))
         cells += [numbers.number(one.num_tokens), _gib(one.peak_memory_gib), _gib(one.gpu_peak_gib)]
+        cells += [numbers.number(one.gpu_seconds, numbers.seconds(one.gpu_seconds))] if has_gpu else []
+        cells += [_percent(one.gpu_utilisation_percent)] if has_utilisation else []
+        cells += [_energy(one.energy_j)] if has_energy else []
         cells += [_price(one.price)] if has_price else []
         rows.append(Row(cells=tuple(cells)))
     return Table(
@@ -189,12 +207,21 @@ def _ledger(study: StudySpec, costs: Sequence[Cost]) -> Table:
             Column(name="tokens", kind="number"),
             Column(name="process memory", kind="number"),
             Column(name="GPU memory", kind="number"),
+            *([Column(name="GPU time", kind="number")] if has_gpu else []),
+            *([Column(name="GPU busy", kind="number")] if has_utilisation else []),
+            *([Column(name="energy", kind="number")] if has_energy else []),
             *([Column(name="price", kind="number")] if has_price else []),
         ),
         rows=tuple(rows),
-        note="Predicted: for the jobs that are done, before they ran; their time is in brackets."
-        if has_prediction
-        else "",
+        note=" ".join(
+            told
+            for told, is_there in (
+                ("Predicted: for the jobs that are done, before they ran; their time is in brackets.", has_prediction),
+                ("GPU busy: share of their time in which a kernel ran, sampled.", has_utilisation),
+                (_ENERGY_NOTE.strip(), has_energy),
+            )
+            if is_there
+        ),
         can_filter=True,
     )
 
@@ -217,6 +244,14 @@ def _ratio(value: float | None, anchor: str) -> Cell:
 
 def _gib(value: float | None, anchor: str = "") -> Cell:
     return numbers.number(value, "" if value is None else f"{value:.3g} GiB", anchor=anchor)
+
+
+def _energy(value: float | None) -> Cell:
+    return numbers.number(value, "" if value is None else numbers.energy(value))
+
+
+def _percent(value: float | None) -> Cell:
+    return numbers.number(value, "" if value is None else f"{value:.0f}%")
 
 
 def _price(value: float | None) -> Cell:

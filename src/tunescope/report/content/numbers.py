@@ -138,6 +138,19 @@ def seconds(value: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def energy(joules: float) -> str:
+    """Energy in the unit a person uses.
+
+    Example:
+        >>> energy(0.0), energy(820.0), energy(90000.0), energy(7.2e6)
+        ('0 J', '820 J', '25 Wh', '2 kWh')
+    """
+    if joules < 3600.0:
+        return f"{joules:.3g} J"
+    hours = joules / 3600.0
+    return f"{hours:.3g} Wh" if hours < 1000.0 else f"{hours / 1000.0:,.3g} kWh"
+
+
 def money(value: float) -> str:
     """A price in whatever money the study counts in: to the cent, below one to two digits.
 

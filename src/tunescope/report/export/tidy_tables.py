@@ -12,6 +12,7 @@ from tunescope.analysis.drift import DriftResult, LayerDrift
 from tunescope.analysis.findings import Findings
 from tunescope.analysis.hypotheses import comparisons_as_table
 from tunescope.analysis.ledger import Cost, RelativeCost
+from tunescope.analysis.makespan import RunCommand
 from tunescope.analysis.probes import Probed
 from tunescope.analysis.provenance import JobLine
 from tunescope.analysis.quality import Level
@@ -62,6 +63,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
     },
     "jobs": {field.name: "str" for field in fields(JobLine)}
     | {"seed": "int", "seconds": "float", "peak_memory_gib": "float", "is_wanted": "bool"},
+    "run_commands": {field.name: "int" if field.name.startswith("num_") else "str" for field in fields(RunCommand)}
+    | dict.fromkeys(("predicted_s", "makespan_s", "ratio", "job_seconds", "busy_share"), "float"),
 }
 """Of the tables whose rows hold rows of their own."""
 
@@ -91,6 +94,7 @@ def tidy_tables(findings: Findings) -> dict[str, pa.Table]:
         "settings": _settings(findings),
         "disagreements": _disagreements(findings),
         "jobs": _jobs(findings),
+        "run_commands": _run_commands(findings),
     }
     tables |= {name: _arrow(list(rows), _COLUMNS[name]) for name, rows in nested.items()}
     return {name: table for name, table in tables.items() if table.num_rows or name in ("results", "jobs")}
@@ -191,3 +195,8 @@ def _jobs(findings: Findings) -> Iterator[dict[str, Any]]:
             "started_at": None if line.started_at is None else line.started_at.isoformat(),
             "inputs": "; ".join(f"{role}: {job}" for role, job in line.inputs),
         }
+
+
+def _run_commands(findings: Findings) -> Iterator[dict[str, Any]]:
+    for one in findings.history.commands:
+        yield vars(one) | {"started_at": one.started_at.isoformat(), "ended_at": one.ended_at.isoformat()}

@@ -47,6 +47,7 @@ def plan_summary(
         parts.append(Blocks(_kind_table(plan.jobs), num_keys=2))
         parts.append(Text(f"{len(plan.jobs)} jobs in groups; --jobs lists every one", style="dim"))
     parts.append(Blocks(_worker_table(placement, device), num_keys=1))
+    parts.append(_all_disks(placement))
     parts.extend(_kept_states(plan))
     parts.extend(detectable_summary(what_it_could_find(study, measured), len(study.seeds)))
     parts.extend(Text(inert(note), style="dim") for note in placement.notes)
@@ -121,22 +122,40 @@ def _worker_table(placement: Placement, device: str) -> Table:
         ("time", "right"),
         ("most memory", "right"),
         ("disk", "right"),
+        ("meanwhile", "right"),
         ("what", "left"),
     ):
         table.add_column(name, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
     for worker in placement.workers:
-        tasks = dict.fromkeys(str(job.about["task"]) for job in worker.jobs if job.kind in _OF_RUNS)
-        others = dict.fromkeys(job.kind for job in worker.jobs if job.kind not in _OF_RUNS)
-        what = "; ".join(part for part in ("runs of " + ", ".join(tasks) if tasks else "", ", ".join(others)) if part)
         table.add_row(
             str(worker.number),
             str(len(worker.jobs)),
             time_shown(worker.predicted_s),
             gib(worker.memory_gib),
             gib(worker.disk_gib),
-            what or "nothing",
+            gib(worker.scratch_gib),
+            what_of(worker.jobs),
         )
     return table
+
+
+def what_of(jobs: Iterable[Job]) -> str:
+    """What a worker's jobs are about, in a few words."""
+    asked = list(jobs)
+    tasks = dict.fromkeys(str(job.about["task"]) for job in asked if job.kind in _OF_RUNS)
+    others = dict.fromkeys(job.kind for job in asked if job.kind not in _OF_RUNS)
+    parts = ("runs of " + ", ".join(tasks) if tasks else "", ", ".join(others))
+    return "; ".join(part for part in parts if part) or "nothing"
+
+
+def _all_disks(placement: Placement) -> Text:
+    """What stays and what passes, all workers together."""
+    stays = gib(_sum(worker.disk_gib for worker in placement.workers))
+    passes = gib(_sum(worker.scratch_gib for worker in placement.workers))
+    return Text(
+        f"on disk {stays} stay in all; meanwhile up to {passes} more, the checkpoints of one job a worker",
+        style="dim",
+    )
 
 
 def _kept_states(plan: Plan) -> Iterator[Text]:

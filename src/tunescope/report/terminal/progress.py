@@ -1,31 +1,58 @@
-"""What a running study shows on the terminal: a line per job that ends, and where it is a terminal, a bar that moves."""
+"""What a running study shows on the terminal: a line per job that ends, and where it is a terminal, a bar per job under way."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from tunescope.execution.events import Event, JobBlocked, JobEnded, JobProgress, JobStarted, PlanSkipped
+from tunescope.execution.events import (
+    Event,
+    JobBlocked,
+    JobEnded,
+    JobProgress,
+    JobRetried,
+    JobStarted,
+    PlanSkipped,
+    StopAsked,
+    WorkerSeen,
+)
+from tunescope.execution.outcome import Outcome
 from tunescope.report.terminal.inert import inert
+from tunescope.report.terminal.status import clock_shown
 
 _QUIET_S = 30.0
+"""Where it is no terminal, a job under way gets a line this often."""
+
+
+@dataclass
+class _UnderWay:
+    """A job that has begun: its bar, and when it last had a line."""
+
+    bar: TaskID
+    last_line: float
 
 
 class RunProgress:
-    """Renders the events of a run; use as a context manager and pass `on_event` on."""
+    """Renders the events of a run; use as a context manager and pass `on_event` on.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._ended = 0
+    Args:
+        console: Where to.
+        clock: Seconds by a clock that never jumps.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._ended: set[str] = set()
+        self._num_reused = 0
         self._num_jobs = 0
-        self._started = 0.0
-        self._last_line = 0.0
-        self._bar: TaskID | None = None
+        self._under_way: dict[str, _UnderWay] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -48,48 +75,68 @@ class RunProgress:
         """Shows one event."""
         match event:
             case PlanSkipped(reused=reused, num_jobs=num_jobs):
-                self._num_jobs, self._ended = num_jobs, len(reused)
+                self._num_jobs, self._num_reused = num_jobs, len(reused)
                 rest = num_jobs - len(reused)
                 self._print(f"{num_jobs} jobs: {len(reused)} there already, {rest} to do")
-            case JobStarted(job=job):
-                self._started = self._last_line = time.monotonic()
-                self._bar = self._progress.add_task(escape(inert(job.label)), total=None, detail="")
-            case JobProgress(job=job, progress=at):
-                detail = f"{at.step}/{at.num_steps}  loss {at.loss:.4f}  {at.rate:.1f} steps/s  {_clock(at.remaining_s)} left"
-                if self._bar is not None:
-                    self._progress.update(self._bar, total=at.num_steps, completed=at.step, detail=detail)
-                if not self._console.is_terminal and time.monotonic() - self._last_line > _QUIET_S:
-                    self._last_line = time.monotonic()
-                    self._print(f"{self._place(1)} {job.label}  {detail}")
+            case JobStarted(job=job, worker=worker):
+                name = f"{worker}: {job.label}" if worker else job.label
+                bar = self._progress.add_task(escape(inert(name)), total=None, detail="")
+                self._under_way[job.id] = _UnderWay(bar=bar, last_line=self._clock())
+            case JobProgress(job=job, progress=at) if (shown := self._under_way.get(job.id)) is not None:
+                detail = (
+                    f"{at.step}/{at.num_steps}  loss {at.loss:.4f}  {at.rate:.1f} steps/s  "
+                    f"{clock_shown(at.remaining_s)} left"
+                )
+                self._progress.update(shown.bar, total=at.num_steps, completed=at.step, detail=detail)
+                if not self._console.is_terminal and self._clock() - shown.last_line > _QUIET_S:
+                    shown.last_line = self._clock()
+                    self._print(f"{' ' * len(self._place())} {job.label}  {detail}")
+            case JobProgress():  # of a try that has ended meanwhile
+                pass
+            case JobRetried(job=job, attempt=attempt, num_attempts=number):
+                self._drop_bar(job.id)
+                on = f" on {attempt.worker}" if attempt.worker else ""
+                took = "" if attempt.duration_s is None else f" after {attempt.duration_s:.1f} s"
+                cause = attempt.cause.replace("_", " ")
+                told = f"{job.label}  try {number}{on} ended{took}: {cause}, to be tried again: {attempt.reason}"
+                self._print(f"{' ' * len(self._place())} {told}", "yellow")
             case JobEnded(outcome=outcome):
-                self._ended += 1
-                self._drop_bar()
-                took = f"{outcome.duration_s:.1f} s"
-                if outcome.error is None:
-                    self._print(f"{self._place()} {outcome.job.label}  {took}")
-                else:
-                    self._print(
-                        f"{self._place()} {outcome.job.label}  FAILED after {took}: {outcome.error.reason}", "red"
-                    )
-            case JobBlocked(job=job, on=on):
-                self._ended += 1
-                names = ", ".join(one.label for one in on)
+                self._drop_bar(outcome.job.id)
+                self._print_end(outcome)
+            case JobBlocked(job=job, on=on_jobs):
+                self._ended.add(job.id)
+                names = ", ".join(one.label for one in on_jobs)
                 self._print(f"{self._place()} {job.label}  not run: it needs {names}, which failed", "yellow")
+            case WorkerSeen(worker=seen):
+                if seen.state == "lost":
+                    self._print(f"{seen.name} was lost (process {seen.pid} on {seen.host})", "yellow")
+            case StopAsked(num_under_way=number):
+                jobs = "1 job" if number == 1 else f"{number} jobs"
+                self._print(f"stopping once {jobs} under way wrote a checkpoint; asked once more, at once", "yellow")
+            case _:
+                assert_never(event)
 
-    def _place(self, ahead: int = 0) -> str:
+    def _print_end(self, outcome: Outcome) -> None:
+        job, took = outcome.job, f"{outcome.duration_s:.1f} s"
+        if outcome.status == "stopped":
+            self._print(
+                f"{' ' * len(self._place())} {job.label}  stopped after {took}; the next run goes on with it", "yellow"
+            )
+            return
+        self._ended.add(job.id)
+        if outcome.error is None:
+            self._print(f"{self._place()} {job.label}  {took}")
+        else:
+            self._print(f"{self._place()} {job.label}  FAILED after {took}: {outcome.error.reason}", "red")
+
+    def _place(self) -> str:
         width = len(str(self._num_jobs))
-        return f"[{self._ended + ahead:>{width}}/{self._num_jobs}]"
+        return f"[{self._num_reused + len(self._ended):>{width}}/{self._num_jobs}]"
 
-    def _drop_bar(self) -> None:
-        if self._bar is not None:
-            self._progress.remove_task(self._bar)
-            self._bar = None
+    def _drop_bar(self, id: str) -> None:
+        shown = self._under_way.pop(id, None)
+        if shown is not None:
+            self._progress.remove_task(shown.bar)
 
     def _print(self, line: str, style: str = "") -> None:
         self._console.print(inert(line), style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

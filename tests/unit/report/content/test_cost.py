@@ -87,3 +87,28 @@ def test_baselines_with_and_without_a_base_model_are_told_apart(findings):
     section = cost_section(replace(findings, costs=(*findings.costs, *made)))
     ledger = next(table for table in section.tables if table.id == "cost-ledger")
     assert [row.cells[2].shown for row in ledger.rows[-2:]] == ["baseline", "baseline of the base model"]
+
+
+def test_energy_and_utilisation_where_they_are_known(findings):
+    names = [column.name for table in cost_section(findings).tables for column in table.columns]
+    assert not {"energy", "GPU busy", "GPU time"} & set(names)
+    costs = tuple(
+        replace(cost, energy_j=7200.0, gpu_utilisation_percent=81.6, gpu_seconds=90.0) for cost in findings.costs
+    )
+    section = cost_section(replace(findings, costs=costs))
+    ledger = next(table for table in section.tables if table.id == "cost-ledger")
+    names = [column.name for column in ledger.columns]
+    shown = [ledger.rows[0].cells[names.index(name)].shown for name in ("GPU time", "GPU busy", "energy")]
+    assert shown == ["1 min 30 s", "82%", "2 Wh"]
+    assert "whoever used them" in ledger.note
+    totals = next(table for table in section.tables if table.id == "cost-totals")
+    names = [column.name for column in totals.columns]
+    assert totals.rows[-1].cells[names.index("energy")].value == len(costs) * 7200.0
+    assert {len(row.cells) for table in section.tables for row in table.rows if table is totals} == {len(names)}
+
+
+def test_energy_of_a_part_is_not_that_of_all(findings):
+    first, *rest = findings.costs
+    costs = (replace(first, energy_j=7200.0), *rest)
+    totals = next(t for t in cost_section(replace(findings, costs=costs)).tables if t.id == "cost-totals")
+    assert "energy" not in [column.name for column in totals.columns]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
 from made_findings import made_findings, plan_of
 from stored_study import StoredStudy
 from tunescope.analysis.findings import collect_findings
+from tunescope.analysis.makespan import RunCommand, RunHistory
 from tunescope.report.export.tidy import encoded
 from tunescope.report.export.tidy_tables import tidy_tables
 
@@ -62,3 +66,32 @@ def test_nothing_measured_gives_no_empty_tables(tmp_path):
     tables = tidy_tables(collect_findings(stored.plan, stored.store))
     assert {"results", "jobs"} <= set(tables)
     assert not {"loss", "layers", "weights", "disagreements"} & set(tables)
+
+
+def test_run_commands_are_rows_where_there_are_any(findings):
+    assert "run_commands" not in tidy_tables(findings)
+    moment = datetime(2026, 1, 2, 3, tzinfo=UTC)
+    command = RunCommand(
+        started_at=moment,
+        ended_at=moment,
+        host="node-a",
+        executor="local",
+        num_workers=2,
+        shard=None,
+        ending="whole",
+        num_done=8,
+        num_reused=1,
+        num_failed=0,
+        num_blocked=0,
+        num_left=0,
+        num_retried=2,
+        predicted_s=80.0,
+        makespan_s=100.0,
+        ratio=1.25,
+        job_seconds=150.0,
+        busy_share=0.75,
+    )
+    told = tidy_tables(replace(findings, history=RunHistory(commands=(command,))))["run_commands"]
+    (row,) = told.to_pylist()
+    assert row == vars(command) | {"started_at": moment.isoformat(), "ended_at": moment.isoformat()}
+    assert encoded(told, "csv")

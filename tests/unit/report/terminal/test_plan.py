@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tunescope.cost.architecture import read_architecture
 from tunescope.cost.devices import this_machine
+from tunescope.cost.predict import Prediction
 from tunescope.report.terminal.plan import gib, plan_summary, time_shown
 from tunescope.report.terminal.results import render
 from tunescope.study.estimate import estimate
@@ -89,3 +92,21 @@ def test_times(seconds, shown):
 @pytest.mark.parametrize("value,shown", [(None, "?"), (0.5, "512 MiB"), (1.0, "1.0 GiB"), (22.46, "22.5 GiB")])
 def test_sizes(value, shown):
     assert gib(value) == shown
+
+
+def test_what_stays_on_disk_and_what_passes_are_told_apart():
+    study = parse_study(_TEXT, "t")
+    plan = make_plan(study, {model.name: True for model in study.base_models})
+    trained = next(job for job in plan.jobs if job.kind == "train")
+    nominal = {
+        job.id: Prediction(seconds=1.0, memory_gib=1.0, disk_gib=0.5, scratch_gib=8.0 if job.kind == "train" else 0.0)
+        for job in plan.jobs
+    }
+    placement = place(plan, 2, nominal)
+    assert [worker.scratch_gib for worker in placement.workers] == [8.0, 0.0], "one of its trainings at a time"
+    shown = render(plan_summary(plan, placement, device="cpu"), width=200)
+    assert re.search(r"disk +meanwhile +what", shown)
+    assert re.search(r"^ +1 .* 8\.0 GiB +runs of rte", shown, re.MULTILINE)
+    assert "meanwhile up to 8.0 GiB more, the checkpoints of one job a worker" in shown
+    alone = render(plan_summary(plan, place(plan, 1, nominal | {trained.id: None}), device="cpu"), width=200)
+    assert "meanwhile up to ? more" in alone

@@ -1,0 +1,36 @@
+"""The commands of a store: merge, gc, forget."""
+
+from __future__ import annotations
+
+import argparse
+
+from tunescope.cli.output import console, put_line
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    """Joins stores into one."""
+    from tunescope import api
+    from tunescope.report.terminal.merge import merge_summary
+
+    merged = api.merge_stores(arguments.stores, into=arguments.into, prefer=arguments.prefer)
+    console().print(merge_summary(merged), soft_wrap=True)
+    return 0
+
+
+def gc(arguments: argparse.Namespace) -> int:
+    """Shows what nothing needs any more, and deletes it with --delete."""
+    from tunescope import api
+    from tunescope.report.terminal.garbage import garbage_summary
+
+    found = api.collect_garbage(arguments.store, delete=arguments.delete, unwanted=arguments.unwanted)
+    console().print(garbage_summary(found))
+    return 0
+
+
+def forget(arguments: argparse.Namespace) -> int:
+    """Deletes one artifact."""
+    from tunescope import api
+
+    for name in api.forget(arguments.id, store=arguments.store):
+        put_line(f"forgot {name}; the next run makes it anew")
+    return 0
