@@ -29,12 +29,12 @@ from similarity_rows import ROWS, Row, products
 
 _ROWS_PY = Path(__file__).with_name("similarity_rows.py")
 _SIZES = ((750, 384), (750, 2048), (11_873, 384), (11_873, 2048), (100_000, 384), (100_000, 2048))
-_BARE, _ALL_PRODUCTS, _REFERENCE = (
+BARE, _ALL_PRODUCTS, _REFERENCE = (
     ("bare products, float32", "bare products by panels, float32"),
     "bare products of all pairs, float32",
     "NumPy float64",
 )
-_OURS = "tunescope PairSums"
+PAIR_SUMS = "tunescope PairSums"
 _AT_A_TIME = 8192
 _RIGHT = 1e-3
 """A row further from float64 than this does not compute CKA of these data."""
@@ -66,6 +66,8 @@ class Limits:
     seconds: float
     """Of a layer pair."""
     rounds: int
+    num_threads: int | None = None
+    """As many cores and BLAS threads; None: as they are."""
 
 
 def main() -> None:
@@ -95,13 +97,13 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, help="append the measurements here, a JSON line each")
     given = arguments.parse_args()
     sizes = [tuple(int(part) for part in size.split("x")) for size in given.sizes.split(",")]
-    present = {sys.executable: _present(sys.executable)}
+    present = {sys.executable: present_modules(sys.executable)}
     if given.python is not None:
-        present[str(given.python)] = _present(str(given.python))
-    absent = [name for name, row in ROWS.items() if _python_for(row, present) is None]
+        present[str(given.python)] = present_modules(str(given.python))
+    absent = [name for name, row in ROWS.items() if python_for(row, present) is None]
     print(f"{about()}.\nNot installed: {', '.join(absent) if absent else 'none'}.\n", flush=True)
     wanted = [word for word in given.rows.split(",") if word]
-    always = (*_BARE, _REFERENCE, _OURS)
+    always = (*BARE, _REFERENCE, PAIR_SUMS)
     rows = [
         row
         for name, row in ROWS.items()
@@ -115,7 +117,7 @@ def main() -> None:
             size = {"n": n, "d": d, "layers": num}
             how = {"folder": folder, "cpu_time": given.cpu_time}
             limits = Limits(gib=given.max_gib, seconds=given.max_seconds, rounds=given.rounds)
-            table = _measure_size(size, how, rows, present, limits)
+            table = measure_size(size, how, rows, present, limits)
         print("\n".join(table_of(table)), flush=True)
         measured.extend(table)
         if given.out is not None:
@@ -147,7 +149,7 @@ def write_layers(folder: Path, num: int, n: int, d: int, *, offset: float) -> No
                 (Y * scale + np.float32(0.9) * mean).tofile(file_y)
 
 
-def _measure_size(
+def measure_size(
     size: dict[str, int],
     how: dict[str, Any],
     rows: list[Row],
@@ -162,10 +164,12 @@ def _measure_size(
             before = table.get(row.name)
             if (row.holds_all and size["layers"] == 1) or (a_round and (before is None or before.seconds is None)):
                 continue
+            if row.name == _REFERENCE and a_round:
+                continue
             found = _measure(row, size, how, present, limits, rate, reference)
             if before is None or (found.seconds or math.inf) < (before.seconds or math.inf):
                 table[row.name] = found
-            if row.name in _BARE:
+            if row.name in BARE:
                 rate = max(rate, products(size["n"], size["d"]) * size["layers"] / _seconds(found))
             if row.name == _REFERENCE:
                 reference = np.array(found.values)
@@ -187,18 +191,23 @@ def _measure(
     """
     n, d, num = size["n"], size["d"], size["layers"]
     where: dict[str, Any] = size | {"row": row.name}
-    needed = row.name in (*_BARE, _REFERENCE)
+    needed = row.name in (*BARE, _REFERENCE)
     gib = row.gib(n, d) * (num if row.holds_all else 1)
     least_s = row.operations(n, d) / rate if rate else 0.0
     if not needed and (gib > limits.gib or least_s > limits.seconds):
         needs = f"{gib:.1f} GiB" if gib > limits.gib else f"{least_s:.0f} s a layer pair"
         return Measured(**where, note=f"skipped: needs {needs} or more")
-    python = _python_for(row, present)
+    python = python_for(row, present)
     assert python is not None, "absent rows were left out"
     limit = 60.0 + 3.0 * limits.seconds * num
     try:
         done = subprocess.run(
-            [python, str(_ROWS_PY), json.dumps(where | how)], capture_output=True, text=True, timeout=limit, check=True
+            [python, str(_ROWS_PY), json.dumps(where | how)],
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=True,
+            **_on_so_many_cores(limits.num_threads),
         )
     except subprocess.TimeoutExpired:
         return Measured(**where, note=f"stopped after {limit:.0f} s")
@@ -224,6 +233,15 @@ def _measure(
     )
 
 
+def _on_so_many_cores(num_threads: int | None) -> dict[str, Any]:
+    """What `subprocess.run` takes so that a row has no more cores and BLAS threads."""
+    if num_threads is None:
+        return {}
+    cores = sorted(os.sched_getaffinity(0))[-num_threads:]
+    threads = {name: str(num_threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    return {"env": os.environ | threads, "preexec_fn": lambda: os.sched_setaffinity(0, cores)}
+
+
 def _seconds(one: Measured) -> float:
     assert one.seconds is not None, "a row that is always measured"
     return one.seconds
@@ -233,7 +251,7 @@ def table_of(table: list[Measured]) -> list[str]:
     """The Markdown table of one size, and what is to be read off it."""
     n, d, num = table[0].n, table[0].d, table[0].layers
     took = {one.row: one.seconds for one in table if one.seconds is not None}
-    least = min((took[name] for name in _BARE if name in took), default=None)
+    least = min((took[name] for name in BARE if name in took), default=None)
     lines = [
         f"## n = {n:,}, d = {d:,}, {num} layer pair{'s' if num > 1 else ''}",
         "",
@@ -246,42 +264,53 @@ def table_of(table: list[Measured]) -> list[str]:
             continue
         off = dict(zip(ROWS[one.row].estimators, one.differences, strict=False))
         bare = took.get(_ALL_PRODUCTS) if ROWS[one.row].holds_all else least
-        ours = f"{one.seconds / took[_OURS]:.2f}" if _OURS in took and not ROWS[one.row].holds_all else ""
+        ours = f"{one.seconds / took[PAIR_SUMS]:.2f}" if PAIR_SUMS in took and not ROWS[one.row].holds_all else ""
         cells = [f"{off[name]:.1e}" if name in off else "" for name in ("biased", "debiased")]
         lines.append(
             f"| {one.row}{f' ({one.note})' if one.note else ''} | {one.seconds / num:.4f} | {ours} "
             f"| {f'{one.seconds / bare:.2f}' if bare else ''} | {one.peak_gib:.3f} | {cells[0]} | {cells[1]} |"
         )
-    # A row that gives another number, or none, is no row to be compared with.
-    right = {one.row for one in table if one.differences and max(one.differences) < _RIGHT}
-    of_pairs = {name: s for name, s in took.items() if name in right and not ROWS[name].holds_all}
-    mine, theirs = ([name for name in of_pairs if ROWS[name].is_ours is own] for own in (True, False))
-    if mine and theirs and least is not None:
-        our_best, their_best = (min(names, key=lambda name: of_pairs[name]) for names in (mine, theirs))
+    our_best, their_best = fastest_right(table)
+    if our_best and their_best and least is not None:
         lines += [
             "",
-            f"{_OURS}: {took[_OURS] / least:.2f} times the bare products (at most 1.5 wanted). Fastest of ours: {our_best}, "
+            f"{PAIR_SUMS}: {took[PAIR_SUMS] / least:.2f} times the bare products (at most 1.5 wanted). Fastest of ours: {our_best}, "
             f"{took[our_best] / least:.2f}. Fastest of the others that are right to {_RIGHT:g}: {their_best}, "
-            f"{took[their_best] / took[_OURS]:.2f} times {_OURS} (above 1 wanted).",
+            f"{took[their_best] / took[our_best]:.2f} times as long (above 1 wanted).",
         ]
     return [*lines, ""]
+
+
+def fastest_right(table: list[Measured]) -> tuple[str, str]:
+    """The fastest row of ours and of the others; empty where there is none. One that gives another number, or none, is no row."""
+    right = {
+        one.row: one.seconds
+        for one in table
+        if one.seconds is not None and one.differences and max(one.differences) < _RIGHT
+    }
+    of_pairs = {name: s for name, s in right.items() if not ROWS[name].holds_all}
+    ours, others = (
+        min((name for name in of_pairs if ROWS[name].is_ours is own), key=lambda name: of_pairs[name], default="")
+        for own in (True, False)
+    )
+    return ours, others
 
 
 def memory_lines(measured: list[Measured]) -> list[str]:
     """Peak of one pass of ours by n, beside the size of what it read."""
     lines = ["## Memory of PairSums by n", "", "| d | n | inputs of a pair, GiB | peak GiB |", "|---:|---:|---:|---:|"]
-    for one in sorted((one for one in measured if one.row == _OURS), key=lambda one: (one.d, one.n)):
+    for one in sorted((one for one in measured if one.row == PAIR_SUMS), key=lambda one: (one.d, one.n)):
         lines.append(f"| {one.d:,} | {one.n:,} | {8.0 * one.n * one.d / 2**30:.3f} | {one.peak_gib:.3f} |")
     return lines
 
 
-def _present(python: str) -> set[str]:
+def present_modules(python: str) -> set[str]:
     """Modules of the rows that a Python has."""
     done = subprocess.run([python, str(_ROWS_PY), "--present"], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _python_for(row: Row, present: dict[str, set[str]]) -> str | None:
+def python_for(row: Row, present: dict[str, set[str]]) -> str | None:
     return next((python for python, modules in present.items() if set(row.modules) <= modules), None)
 
 

@@ -123,7 +123,7 @@ def _batches(
     try:
         for model in models:
             model.eval()
-        readers = [StateReader(model) for model in models]
+        readers = [StateReader(model, is_tried=False) for model in models]
         lengths = encoded.lengths[first_rows]
         for places in evaluation_batches(lengths, batch_tokens):
             states = []

@@ -64,17 +64,25 @@ class StateReader:
     blocks share weights as ALBERT's do). The final norm is whichever norm outside the blocks is given the last block's
     output. Hooks are in the model only while `read` runs, and what they see is never changed.
 
+    Args:
+        model: Of a kind that can be read.
+        is_tried: Whether it runs on two tokens first: `names` are then known, and errors come before any batch. Where a
+            batch is read at once, that one does as well.
+
     Raises:
         ModelError: If no such list is found or more than one, or the blocks run another number of times than the config
             has layers, as in models with skipped or repeated layers.
     """
 
     names: tuple[str, ...]
-    """The states, from the model's input to its output."""
+    """The states, from the model's input to its output; none before anything was read."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, is_tried: bool = True) -> None:
         self.model = model
         self._parts = _find_parts(model)
+        self.names = ()
+        if not is_tried:
+            return
         device = next(model.parameters()).device
         two_tokens = {"input_ids": torch.zeros(1, 2, dtype=torch.int64, device=device)}
         two_tokens["attention_mask"] = torch.ones_like(two_tokens["input_ids"])
@@ -100,9 +108,10 @@ class StateReader:
             Name of the state -> what `keep` gave, by `names`.
 
         Raises:
-            ModelError: If other states come by than on the two tokens that the reader was tried on.
+            ModelError: If the blocks run another number of times than they should, or other states come by than before.
         """
         states = self._states(batch, keep)
+        self.names = self.names or tuple(states)
         if tuple(states) != self.names:
             raise ModelError(
                 f"{self._parts.where}: expected the states {self.names} in every batch, got {tuple(states)}"

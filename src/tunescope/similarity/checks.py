@@ -26,17 +26,23 @@ def matrix(where: str, name: str, X: np.ndarray, *, dtype: type[np.floating] = n
     Raises:
         ValueError: If X is not (n, d) with n, d >= 1, a value is not finite, or `dtype` is another.
     """
+    copy = np.array(shaped(where, name, X, dtype=dtype))
+    check_finite(where, name, copy)
+    return copy
+
+
+def shaped(where: str, name: str, X: np.ndarray, *, dtype: type[np.floating] = np.float64) -> np.ndarray:
+    """As `matrix`, but a copy only where X is of another dtype, and values are not looked at."""
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"{where}: dtype must be float32 or float64, got {np.dtype(dtype).name}.")
     X = np.asarray(X)
     is_narrow = dtype == np.float32 and np.result_type(X.dtype, dtype) == np.float32
-    copy = np.array(X, dtype=np.float32 if is_narrow else np.float64)
-    if copy.ndim != 2:
-        raise ValueError(f"{where}: {name} must be a matrix, examples by features, got shape {copy.shape}.")
-    if copy.size == 0:
-        raise ValueError(f"{where}: {name} is empty, shape {copy.shape}.")
-    check_finite(where, name, copy)
-    return copy
+    X = X.astype(np.float32 if is_narrow else np.float64, copy=False)
+    if X.ndim != 2:
+        raise ValueError(f"{where}: {name} must be a matrix, examples by features, got shape {X.shape}.")
+    if X.size == 0:
+        raise ValueError(f"{where}: {name} is empty, shape {X.shape}.")
+    return X
 
 
 def check_finite(where: str, name: str, X: np.ndarray, *, first_row: int = 0) -> None:
@@ -69,12 +75,17 @@ def paired(
         ValueError: If X or Y is not a matrix of finite numbers, they differ in n, or n < `min_examples`.
     """
     X, Y = matrix(where, "X", X, dtype=dtype), matrix(where, "Y", Y, dtype=dtype)
-    if len(X) != len(Y):
-        raise ValueError(
-            f"{where}: X and Y must hold the same examples in the same order, got {len(X)} rows and {len(Y)}."
-        )
-    check_num_examples(where, len(X), min_examples)
+    check_same_examples(where, len(X), len(Y), min_examples)
     return X, Y
+
+
+def check_same_examples(where: str, num_x: int, num_y: int, min_examples: int) -> None:
+    """Raises ValueError if X and Y differ in rows, or have fewer than a measure is defined for."""
+    if num_x != num_y:
+        raise ValueError(
+            f"{where}: X and Y must hold the same examples in the same order, got {num_x} rows and {num_y}."
+        )
+    check_num_examples(where, num_x, min_examples)
 
 
 def check_num_examples(where: str, num_examples: int, min_examples: int, *, unit: str = "examples") -> None:
@@ -124,8 +135,23 @@ def recentred(where: str, name: str, X: np.ndarray, mean: np.ndarray) -> np.ndar
         ValueError: If X is constant.
     """
     X -= column_sums(X) / len(X)
+    return with_digits(where, name, X, mean, float(np.vdot(X, X)))[0]
+
+
+def with_digits(where: str, name: str, X: np.ndarray, mean: np.ndarray, scatter: float) -> tuple[np.ndarray, float]:
+    """Centred X (n, d) in float64 where float32 does not hold its products, and its scatter.
+
+    Args:
+        where: The function that asks.
+        name: What it calls the matrix.
+        X: Is changed where the mean left few digits.
+        mean: (d,) what was taken off.
+        scatter: Sum of its squares in its own dtype.
+
+    Raises:
+        ValueError: If X is constant.
+    """
     mean = mean.astype(np.float64)
-    scatter = float(np.vdot(X, X))
     if X.dtype != np.float64 and not scatter > len(X) * _FEW_DIGITS**2 * float(mean @ mean):
         # Little is left, or its squares vanish in float32: the sums are made again where they have digits.
         exact = X.astype(np.float64)
@@ -133,7 +159,7 @@ def recentred(where: str, name: str, X: np.ndarray, mean: np.ndarray) -> np.ndar
         scatter = float(np.vdot(exact, exact))
         X[...] = exact
     check_varies(where, name, scatter, mean, len(X))
-    return X if X.dtype == np.float64 or float32_holds(scatter, len(X)) else X.astype(np.float64)
+    return X if X.dtype == np.float64 or float32_holds(scatter, len(X)) else X.astype(np.float64), scatter
 
 
 def column_sums(X: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunescope.similarity import checks
-from tunescope.similarity.cross import Form, Traces, cheaper_form, off_diagonal_traces, square_norms
+from tunescope.similarity.centred import centred_rows
+from tunescope.similarity.cross import Form, Traces, cheaper_form, off_diagonal_traces
 from tunescope.similarity.hsic import (
     MIN_EXAMPLES_DEBIASED,
     cka_ratio,
@@ -20,6 +21,8 @@ from tunescope.similarity.hsic import (
     hsic_debiased,
     without_rounding,
 )
+from tunescope.similarity.products import square_norms
+from tunescope.similarity.room import Room
 
 
 def linear_cka(X: np.ndarray, Y: np.ndarray, *, dtype: type[np.floating] = np.float64) -> float:
@@ -174,18 +177,23 @@ def cka_matrix(
     return _cka_of_centred(centred_x, centred_y, debiased=debiased, form=form, dtype=dtype)
 
 
-def both_linear_ckas(X: np.ndarray, Y: np.ndarray, *, dtype: type[np.floating] = np.float64) -> tuple[float, float]:
-    """`linear_cka` and `debiased_linear_cka` from the same products; arguments and errors as of the latter."""
-    where = "both_linear_ckas"
-    X, Y = checks.paired(where, X, Y, min_examples=MIN_EXAMPLES_DEBIASED, dtype=dtype)
-    X, Y = checks.centred(where, "X", X, in_place=True), checks.centred(where, "Y", Y, in_place=True)
-    of_products = np.float32 if X.dtype == Y.dtype == np.float32 else np.float64
-    traces = off_diagonal_traces([X], [Y], form=cheaper_form(len(X), X.shape[1], Y.shape[1]), dtype=of_products)
-    q_x, q_y = square_norms(X)[None], square_norms(Y)[None]
-    biased, debiased = (
-        float(cka_from_traces(traces, q_x, q_y, debiased=how, dtype=dtype)[0, 0]) for how in (False, True)
+def both_linear_ckas(
+    X: np.ndarray, Y: np.ndarray, *, dtype: type[np.floating] = np.float64, room: Room | None = None
+) -> tuple[float, float]:
+    """`linear_cka` and `debiased_linear_cka` from the same products; arguments and errors as of the latter.
+
+    Memory for centred rows and Gram matrices is taken from `room`, to be used again by the next pair.
+    """
+    where, room = "both_linear_ckas", room or Room()
+    X, Y = (checks.shaped(where, name, side, dtype=dtype) for name, side in (("X", X), ("Y", Y)))
+    checks.check_same_examples(where, len(X), len(Y), MIN_EXAMPLES_DEBIASED)
+    x, y = (
+        centred_rows(where, name, side, room.array(name, side.shape, side.dtype)) for name, side in (("X", X), ("Y", Y))
     )
-    return biased, debiased
+    of_products = np.float32 if x.values.dtype == y.values.dtype == np.float32 else np.float64
+    form = cheaper_form(len(X), X.shape[1], Y.shape[1])
+    traces = off_diagonal_traces([x.values], [y.values], form=form, dtype=of_products, room=room)
+    return _both_from_traces(traces, x.square_norms, y.square_norms, dtype)
 
 
 def _linear_cka(where: str, X: np.ndarray, Y: np.ndarray, *, debiased: bool, dtype: type[np.floating]) -> float:
@@ -224,6 +232,23 @@ def cka_from_traces(
     self_x = without_rounding(*from_centred(traces.self_x, squares_x, sums_x, sums_x, n), dtype)
     self_y = without_rounding(*from_centred(traces.self_y, squares_y, sums_y, sums_y, n), dtype)
     return cka_ratio(cross, self_x[:, None], self_y[None, :])
+
+
+def _both_from_traces(
+    traces: Traces, q_x: np.ndarray, q_y: np.ndarray, dtype: type[np.floating]
+) -> tuple[float, float]:
+    """Both CKAs of one pair of layers as `cka_from_traces` gives them, from q (n,); few calls, as layers may be small."""
+    trace = np.array([traces.cross[0, 0], traces.self_x[0], traces.self_y[0]])
+    q_products = np.array([q_x @ q_y, q_x @ q_x, q_y @ q_y])
+    sum_x, sum_y = q_x.sum(), q_y.sum()
+    hsic, size = from_centred(
+        trace, q_products, np.array([sum_x, sum_x, sum_y]), np.array([sum_y, sum_x, sum_y]), len(q_x)
+    )
+    cross, self_x, self_y = np.stack(
+        [trace + q_products, np.append(hsic[0], without_rounding(hsic[1:], size[1:], dtype))]
+    ).T
+    biased, debiased = cka_ratio(cross, self_x, self_y).tolist()
+    return biased, debiased
 
 
 def _centred_layers(where: str, name: str, layers: Sequence[np.ndarray], dtype: type[np.floating]) -> list[np.ndarray]:

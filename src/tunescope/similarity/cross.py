@@ -17,7 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from tunescope.similarity.products import product, sum_of_squares
+from tunescope.similarity.products import product, row_products, square_norms, sum_of_squares
+from tunescope.similarity.room import Room
 
 Form = Literal["gram", "features"]
 
@@ -27,10 +28,13 @@ _COST_PER_ENTRY_OF_MANY = 300
 """The same where all pairs of many layers are summed: their tiles are widened to float64 and leave the cache."""
 _COST_PER_VALUE = 100
 """What the exact diagonals of features' products cost for each value of X and Y (measured)."""
-_ROWS_PER_PANEL = 96
-"""Rows of a symmetric matrix made at once: half of it is then made by 1 + 96 / n halves, and a panel stays in the cache."""
-_ROWS_AT_ONCE = 1000
-"""Up to so many NumPy's own symmetric product is faster: what it makes is copied into the other half within the cache."""
+_ROWS_PER_TILE = 252
+"""Of a Gram matrix: what is right of the diagonal is made once, and summed while it is in the cache."""
+_WHOLE_ROWS, _WHOLE_FEATURES = 1000, 1024
+"""Up to so many rows of so many features or more, the whole matrix in one product takes less time than tiles do."""
+_ENTRIES_WIDENED = 2**15
+"""Entries of a tile that are in float64 at once, a multiple of the next."""
+_ENTRIES_MULTIPLIED = 2**13
 _TILE_BYTES = 96 * 2**20
 """All layers' tiles together stay below this."""
 
@@ -70,7 +74,12 @@ def crossing(d_x: int, d_y: int, *, num_x: int = 1, num_y: int = 1) -> int:
 
 
 def off_diagonal_traces(
-    Xs: Sequence[np.ndarray], Ys: Sequence[np.ndarray], *, form: Form, dtype: type[np.floating] = np.float64
+    Xs: Sequence[np.ndarray],
+    Ys: Sequence[np.ndarray],
+    *,
+    form: Form,
+    dtype: type[np.floating] = np.float64,
+    room: Room | None = None,
 ) -> Traces:
     """tr(K~L~) of every X with every Y, of every X with itself and of every Y with itself.
 
@@ -79,6 +88,7 @@ def off_diagonal_traces(
         Ys: Layers of the same examples. The same list object as Xs costs half.
         form: See the module.
         dtype: Of the products; sums are float64. Of float32 products traces are right to about 1e-9 (`products`).
+        room: For Gram matrices of one pair of layers.
     """
     wide_X = [X.astype(dtype, copy=False) for X in Xs]
     wide_Y = wide_X if Ys is Xs else [Y.astype(dtype, copy=False) for Y in Ys]
@@ -86,9 +96,9 @@ def off_diagonal_traces(
         return _by_features(wide_X, wide_Y)
     if len(Xs) == len(Ys) == 1:
         if Ys is Xs:
-            own = _gram_totals(wide_X, ((0, 0),))
+            own = _gram_totals(wide_X, ((0, 0),), room or Room())
             return Traces(cross=own[None], self_x=own, self_y=own)
-        cross, self_x, self_y = _gram_totals([wide_X[0], wide_Y[0]], ((0, 1), (0, 0), (1, 1)))
+        cross, self_x, self_y = _gram_totals([wide_X[0], wide_Y[0]], ((0, 1), (0, 0), (1, 1)), room or Room())
         return Traces(cross=cross[None, None], self_x=self_x[None], self_y=self_y[None])
     return _by_tiles(wide_X, wide_Y)
 
@@ -103,13 +113,11 @@ def gram_rows(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> 
         pairs: Places in `sides`.
     """
     sums = np.zeros((len(pairs), len(sides[0])))
-    for start, panels in _gram_panels(sides):
-        below = start + len(panels[0])
+    for rows, columns, tiles in _gram_tiles(sides, Room()):
         for of_pair, (i, j) in zip(sums, pairs, strict=True):
-            of_pair[start:below] += np.einsum("ij,ij->i", panels[i], panels[j])
-            # The other half, of which these entries are the mirror image.
-            right_i, right_j = (panels[side][:, len(panels[0]) :] for side in (i, j))
-            of_pair[below:] += np.einsum("ij,ij->j", right_i, right_j)
+            of_pair[rows] += np.einsum("ij,ij->i", tiles[i], tiles[j])
+            if columns != rows:  # the other half, of which these entries are the mirror image
+                of_pair[columns] += np.einsum("ij,ij->j", tiles[i], tiles[j])
     return sums
 
 
@@ -118,51 +126,47 @@ def trace_from_product(P: np.ndarray, q_x: np.ndarray, q_y: np.ndarray) -> float
     return sum_of_squares(P) - float(q_x @ q_y)
 
 
-def square_norms(X: np.ndarray) -> np.ndarray:
-    """q (n,) float64: |x_i|^2, a row's squares summed in X's dtype."""
-    return np.asarray(np.einsum("nd,nd->n", X, X), dtype=np.float64)
+def _gram_tiles(sides: Sequence[np.ndarray], room: Room) -> Iterator[tuple[slice, slice, list[np.ndarray]]]:
+    """Rows, columns and each side's K~ there: squares on the diagonal, and after each what is right of it, but nothing below.
 
-
-def _gram_panels(sides: Sequence[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Rows `start` and on of each side's K~, a panel at a time, from column `start`: the half that a symmetric matrix needs.
-
-    Panels are written over by the next: memory that was used just now costs less than fresh one.
+    Tiles are written over by the next.
     """
     n = len(sides[0])
-    at_once = n <= _ROWS_AT_ONCE
-    room = [np.empty((n if at_once else _ROWS_PER_PANEL) * n, dtype=side.dtype) for side in sides]
-    if at_once:
-        grams = [np.matmul(side, side.T, out=flat.reshape(n, n)) for side, flat in zip(sides, room, strict=True)]
-    for start in range(0, n, _ROWS_PER_PANEL):
-        rows = slice(start, min(n, start + _ROWS_PER_PANEL))
-        if at_once:
-            panels = [gram[rows, start:] for gram in grams]
-        else:
-            shape = rows.stop - start, n - start
-            panels = [flat[: shape[0] * shape[1]].reshape(shape) for flat in room]
-            for panel, side in zip(panels, sides, strict=True):
-                np.matmul(side[rows], side[start:].T, out=panel)
-        for panel in panels:
-            np.fill_diagonal(panel, 0.0)
-        yield start, panels
+    is_whole = n <= _WHOLE_ROWS and min(side.shape[1] for side in sides) >= _WHOLE_FEATURES
+    num_rows = n if is_whole else -(-n // -(-n // _ROWS_PER_TILE))
+    for start in range(0, n, num_rows):
+        rows, right = slice(start, min(n, start + num_rows)), slice(min(n, start + num_rows), n)
+        for columns in (rows, right) if right.start < n else (rows,):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            tiles = [
+                np.matmul(side[rows], side[columns].T, out=room.array(f"gram {place}", shape, side.dtype))
+                for place, side in enumerate(sides)
+            ]
+            if columns is rows:
+                for tile in tiles:
+                    np.fill_diagonal(tile, 0.0)
+            yield rows, columns, tiles
 
 
-def _gram_totals(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+def _gram_totals(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], room: Room) -> np.ndarray:
     """(pairs,) float64: of each pair of sides the sum of k_ij l_ij over i /= j, entries widened before they are multiplied."""
     totals = np.zeros(len(pairs))
-    room = [np.empty(min(len(side), _ROWS_PER_PANEL) * len(side)) for side in sides]
-    for _, narrow in _gram_panels(sides):
-        panels = narrow
-        if narrow[0].dtype != np.float64:
-            panels = [flat[: panel.size].reshape(panel.shape) for flat, panel in zip(room, narrow, strict=True)]
-            for wide, panel in zip(panels, narrow, strict=True):
-                wide[...] = panel
-        squares = [panel[:, : len(panel)].copy() for panel in panels]
-        # What is right of the square on the diagonal stands for its mirror image too.
-        for of_pair, (i, j) in enumerate(pairs):
-            totals[of_pair] += 2.0 * np.einsum("ij,ij->", panels[i], panels[j])
-            totals[of_pair] -= np.einsum("ij,ij->", squares[i], squares[j])
+    for rows, columns, tiles in _gram_tiles(sides, room):
+        sums, flat = np.zeros(len(pairs)), [tile.ravel() for tile in tiles]
+        for start in range(0, flat[0].size, _ENTRIES_WIDENED):
+            wide = [_widened(side[start : start + _ENTRIES_WIDENED], room, place) for place, side in enumerate(flat)]
+            sums += [row_products(wide[i], wide[j]).sum() for i, j in pairs]
+        # What is right of the diagonal stands for its mirror image too.
+        totals += sums if columns is rows else 2.0 * sums
     return totals
+
+
+def _widened(entries: np.ndarray, room: Room, place: int) -> np.ndarray:
+    """Entries (m,) in float64 and zeros, as rows of so many as one thread of a BLAS multiplies: to share them takes longer."""
+    num_rows = -(-entries.size // _ENTRIES_MULTIPLIED)
+    wide = room.array(f"wide {place}", (num_rows * _ENTRIES_MULTIPLIED,), np.float64)
+    wide[: entries.size], wide[entries.size :] = entries, 0.0
+    return wide.reshape(num_rows, _ENTRIES_MULTIPLIED)
 
 
 def _by_features(Xs: list[np.ndarray], Ys: list[np.ndarray]) -> Traces:

@@ -31,9 +31,9 @@ import numpy as np
 from tunescope.similarity import checks
 from tunescope.similarity.base_terms import BaseTerms
 from tunescope.similarity.cka import cka_from_traces
-from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, square_norms, trace_from_product
+from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, trace_from_product
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
-from tunescope.similarity.products import product
+from tunescope.similarity.products import product, square_norms
 from tunescope.similarity.tokens import distinct_terms, square_of_mean
 
 _NEAR_ONE = 0.5

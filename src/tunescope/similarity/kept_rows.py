@@ -66,11 +66,3 @@ class KeptRows:
             total += checks.column_sums(rows)
             num += len(rows)
         return total / num
-
-    def less(self, shift: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
-        """(n, d) all rows minus the shift (d,) of dtype, in that dtype: one rounding each, no copy in between."""
-        shifted, start = np.empty((len(self), self._num_features), dtype=dtype), 0
-        for block in self:
-            np.subtract(block, shift, out=shifted[start : start + len(block)], casting="same_kind")
-            start += len(block)
-        return shifted

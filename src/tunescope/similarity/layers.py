@@ -8,15 +8,18 @@ Legend: n examples; d features of a layer.
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tunescope.similarity.cka import both_linear_ckas
+from tunescope.similarity.room import Room
 
 Result = TypeVar("Result")
 
@@ -61,9 +64,12 @@ def layer_ckas(
     if len(Xs) != len(Ys):
         raise ValueError(f"layer_ckas: both models must have as many layers, got {len(Xs)} and {len(Ys)}.")
 
+    of_thread = threading.local()
+
     def one(layer: int) -> LayerCka:
+        room: Room = of_thread.__dict__.setdefault("room", Room())
         try:
-            linear, debiased = both_linear_ckas(Xs[layer], Ys[layer], dtype=dtype)
+            linear, debiased = both_linear_ckas(Xs[layer], Ys[layer], dtype=dtype, room=room)
             return LayerCka(linear=linear, debiased=debiased)
         except ValueError as problem:
             raise ValueError(f"layer_ckas: layer {layer}: {problem}") from problem
@@ -81,13 +87,19 @@ def side_by_side(
         layers: Numbers.
         num_threads: At once; as many as the process may use cores where None.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     at_once = min(num_threads or _num_cores(), len(layers))
     if at_once <= 1:
         return [function(layer) for layer in layers]
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(at_once) as pool:
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(function, layers))
+
+
+@functools.cache
+def _blas() -> Any:
+    """What limits the threads of the BLAS that NumPy has loaded; to look for it takes longer than many a layer."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _num_cores() -> int:

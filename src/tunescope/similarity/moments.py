@@ -21,8 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tunescope.similarity.cross import square_norms
-from tunescope.similarity.products import COLUMNS_PER_PANEL, add_product, add_upper, mirror, widened
+from tunescope.similarity.products import COLUMNS_PER_PANEL, add_product, add_upper, mirror, square_norms, widened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,6 +107,16 @@ def float32_holds(scatter: float, num_rows: int) -> bool:
     return low < scatter / num_rows < high
 
 
+def square_norms(X: np.ndarray) -> np.ndarray:
+    """q (n,) float64 of X (n, d): |x_i|^2, a row's squares summed in X's dtype."""
+    return row_products(X, X).astype(np.float64, copy=False)
+
+
+def row_products(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(n,) x_i'y_i of X and Y (n, d) in their dtype; by the BLAS, which takes half the time that `einsum` does."""
+    return np.asarray(np.matmul(X[:, None, :], Y[:, :, None])[:, 0, 0])
+
+
 def sum_of_squares(P: np.ndarray) -> float:
     """||P||_F^2 of a float64 matrix."""
     return float(np.vdot(P, P))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunescope.similarity import checks
-from tunescope.similarity.cross import cheaper_form, off_diagonal_traces, square_norms
+from tunescope.similarity.cross import cheaper_form, off_diagonal_traces
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, from_centred, without_rounding
 from tunescope.similarity.moments import Moments
 from tunescope.similarity.products import float32_holds
@@ -77,10 +77,11 @@ class SelfSums(RowSums):
         if not self.keeps_rows:
             self.fold()
             return _terms_from_moments(self._where, "X", self._moments["xx"], self._dtype)
-        rows = self._kept_rows()
+        (x,) = self._kept_centred()
+        rows = [x.values]
         form = cheaper_form(len(rows[0]), rows[0].shape[1], rows[0].shape[1])
         trace = off_diagonal_traces(rows, rows, form=form, dtype=_of_products(*rows)).self_x[0]
-        return _terms_from_norms(float(trace), square_norms(rows[0]), self._dtype)
+        return _terms_from_norms(float(trace), x.square_norms, self._dtype)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> SelfSums:
@@ -195,8 +196,8 @@ class PairSums(RowSums):
         return self._results[1]
 
     def _kept_terms(self) -> _PairTerms:
-        X, Y = self._kept_rows()
-        q_x, q_y = square_norms(X), square_norms(Y)
+        x, y = self._kept_centred()
+        X, Y, q_x, q_y = x.values, y.values, x.square_norms, y.square_norms
         form = cheaper_form(len(X), X.shape[1], Y.shape[1])
         traces = off_diagonal_traces([X], [Y], form=form, dtype=_of_products(X, Y))
         cross = float(traces.cross[0, 0])

@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 
 from tunescope.similarity import checks
+from tunescope.similarity.centred import Centred, centred_rows
 from tunescope.similarity.cross import crossing
 from tunescope.similarity.kept_rows import KeptRows
 from tunescope.similarity.moments import Moments, Rows
@@ -225,17 +226,18 @@ class RowSums:
             side: Rows.of(block[: self._num_in_block]) for side, block in zip(self._sides, self._block, strict=True)
         }
 
-    def _kept_rows(self) -> list[np.ndarray]:
+    def _kept_centred(self) -> list[Centred]:
         """Each side's rows, all of the pass while `keeps_rows`, about their mean in the dtype of the products to come.
 
         Raises:
             ValueError: If a side is constant.
         """
-        rows = []
+        sides = []
         for side, kept in zip(self._sides, self._kept, strict=True):
-            mean = kept.mean(len(kept)).astype(self._dtype)
-            rows.append(checks.recentred(self._where, side.upper(), kept.less(mean, self._dtype), mean))
-        return rows
+            blocks = list(kept)
+            rows = blocks[0] if len(blocks) == 1 else kept.together()
+            sides.append(centred_rows(self._where, side.upper(), rows, np.empty(rows.shape, dtype=self._dtype)))
+        return sides
 
     def _as_products(self, shift: np.ndarray) -> np.ndarray:
         """A shift (d,) rounded to the products' dtype, so that float32 rows are shifted as they are; float64."""

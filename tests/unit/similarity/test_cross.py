@@ -43,11 +43,14 @@ def test_float32_products_are_summed_in_float64(monkeypatch: pytest.MonkeyPatch)
         assert found.cross.dtype == np.float64
 
 
-@pytest.mark.parametrize("rows", [1, 7, 90, 96])
-@pytest.mark.parametrize("at_once", [0, 90])
-def test_panels_of_one_pair(rows: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross, "_ROWS_PER_PANEL", rows)
-    monkeypatch.setattr(cross, "_ROWS_AT_ONCE", at_once)
+@pytest.mark.parametrize("rows", [1, 7, 89, 90, 96])
+@pytest.mark.parametrize("whole_features", [1, 1000])
+@pytest.mark.parametrize("widened", [8, 104, 10**6])
+def test_tiles_of_one_pair(rows: int, whole_features: int, widened: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross, "_ROWS_PER_TILE", rows)
+    monkeypatch.setattr(cross, "_WHOLE_FEATURES", whole_features)
+    monkeypatch.setattr(cross, "_ENTRIES_WIDENED", widened)
+    monkeypatch.setattr(cross, "_ENTRIES_MULTIPLIED", 8)
     X, Y = XS[0], YS[0]
     found = off_diagonal_traces([X], [Y], form="gram")
     own = off_diagonal_traces([X], [X], form="gram")

@@ -40,7 +40,7 @@ def test_each_value_is_the_cka_without_that_example(n: int, d: int) -> None:
 def test_panels_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = _pair(30, 400)
     whole = debiased_cka_jackknife(X, Y).leave_one_out
-    monkeypatch.setattr("tunescope.similarity.cross._ROWS_PER_PANEL", 7)
+    monkeypatch.setattr("tunescope.similarity.cross._ROWS_PER_TILE", 7)
     np.testing.assert_allclose(debiased_cka_jackknife(X, Y).leave_one_out, whole, atol=1e-13)
 
 
