@@ -29,7 +29,8 @@ def small_disk_at(folder: Path) -> Iterator[Callable[[str], None]]:
     try:
         yield lambda options: mount("-o", f"remount,{options}", "-t", "tmpfs", "tmpfs").check_returncode()
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: the log records that pytest keeps hold errors, whose frames may hold a file open or mapped.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 _CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2

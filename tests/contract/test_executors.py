@@ -11,11 +11,21 @@ from datetime import UTC, datetime
 import pytest
 
 from fake_steps import fake_job, fake_training, inline, local, ran
-from tunescope.execution import JobProgress, run_plan
+from tunescope.execution import JobProgress, StopAsked, run_plan
 from tunescope.store import Store
 from tunescope.store.record import Attempt
 
-EXECUTORS = {"inline": inline, "local": local}
+
+def _ray(store, counts):
+    pytest.importorskip("ray", reason="needs Ray: pip install 'tunescope[ray]'")
+    from ray_cluster import on_ray
+
+    return on_ray(store, counts)
+
+
+EXECUTORS = {"inline": inline, "local": local, "ray": _ray}
+_SLOW = {"ray"}
+"""A cluster takes seven seconds to start, each executor on it three more."""
 
 
 @pytest.fixture
@@ -28,7 +38,9 @@ def counts(tmp_path):
     return tmp_path / "ran"
 
 
-@pytest.fixture(params=sorted(EXECUTORS))
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else []) for name in sorted(EXECUTORS)]
+)
 def make(request, store, counts):
     """Makes an executor, as every run has its own."""
     made = []
@@ -144,15 +156,17 @@ def test_earlier_tries_reach_the_job_and_its_record(executor, store):
 
 def test_what_keeps_checkpoints_is_asked_to_stop_and_goes_on_from_there(make, store):
     executor = make()
-    job, told = fake_training("long", num_steps=60), []
+    job, told, heard = fake_training("long", num_steps=60), [], []
 
     def ask(event):
+        heard.append(event)
         if isinstance(event, JobProgress) and event.progress.step >= 5 and not told:
             told.append(executor.on_stop_asked())
 
     executor.start(job)
     outcome = executor.wait(ask)
     assert (outcome.status, outcome.error, told) == ("stopped", None, [True])
+    assert [event for event in heard if isinstance(event, StopAsked)] == [StopAsked(num_under_way=1)]
     assert (store.artifact(job.kind, job.id), store.failure(job.kind, job.id)) == (None, None)
     assert run_plan([job], store, make()).exit_code == 0
     assert store.record(job.kind, job.id).facts["first_step"] >= 5
@@ -179,4 +193,4 @@ def _signal_when_begun(counts, label, is_over):
         pass
     for pause_s in (0.1, 0.5) if label == "deaf" else (0.1,):
         if not is_over.wait(pause_s):  # else the signal would end the tests
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)  # a second SIGTERM so soon would count as the first one's echo

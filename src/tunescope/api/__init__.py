@@ -19,6 +19,7 @@ from tunescope.api.run import run_study
 from tunescope.api.scripts import write_scripts
 from tunescope.api.status import study_status
 from tunescope.api.stored import forget, open_study
+from tunescope.api.unpack import unpack_run
 
 __all__ = [
     "collect_garbage",
@@ -40,5 +41,6 @@ __all__ = [
     "study_retention",
     "study_status",
     "study_trials",
+    "unpack_run",
     "write_scripts",
 ]

@@ -38,6 +38,16 @@ def executor_name(asked: str | None) -> ExecutorName:
     return cast(ExecutorName, name)
 
 
+def check_asked(name: ExecutorName, *, num_workers: int | None, address: str | None) -> None:
+    """Raises TunescopeError if the executor cannot be had with these; to be asked before anything is written."""
+    if address is not None and name != "ray":
+        raise TunescopeError(f"--address {address}: that is for --executor ray, and the executor is {name}.")
+    if name == "inline" and num_workers not in (None, 1):
+        raise TunescopeError(
+            f"--workers {num_workers}: the executor inline runs one job at a time. Take --executor local."
+        )
+
+
 def make_executor(
     name: ExecutorName,
     store: Store,
@@ -62,8 +72,9 @@ def make_executor(
         part: Which machine this is of several.
 
     Raises:
-        TunescopeError: If the study asks for a GPU and there is none, or the cluster cannot be had.
+        TunescopeError: If the study asks for a GPU and there is none, or the cluster cannot be had; or as `check_asked`.
     """
+    check_asked(name, num_workers=num_workers, address=address)
     compute = spec.compute
     context = StepContext(
         source=source,
@@ -84,14 +95,8 @@ def make_executor(
             memory_gib=compute.worker_memory_gib,
             remote=remote,
         )
-    if address is not None:
-        raise TunescopeError(f"--address {address}: that is for --executor ray, and the executor is {name}.")
     device = chosen_device(compute.device)
     if name == "inline":
-        if num_workers not in (None, 1):
-            raise TunescopeError(
-                f"--workers {num_workers}: the executor inline runs one job at a time. Take --executor local."
-            )
         return InlineExecutor(store, STEPS, replace(context, device=device))
     from tunescope.execution.devices import num_gpus_here, worker_devices
     from tunescope.execution.local import LocalExecutor

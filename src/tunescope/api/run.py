@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tunescope.analysis.collect import ResultRow, collect
 from tunescope.analysis.optuna_storage import write_optuna_storage
-from tunescope.api.executors import executor_name, make_executor
+from tunescope.api.executors import check_asked, executor_name, make_executor
 from tunescope.api.report import write_opened
 from tunescope.api.stored import DEFAULT_STORE, Opened, plan_of, store_if_any
 from tunescope.errors import TunescopeError
@@ -45,10 +45,12 @@ class StudyRun:
     summary: Summary
     rows: tuple[ResultRow, ...]
     store: Path | str
+    folder: Path
+    """The study's in the store, which `report`, `status` and `results` take; of object storage in this machine's copy."""
     report: Path | None
-    """Its `index.html`; None where it could not be written."""
+    """Its `index.html`; None where the run was interrupted, or it could not be written."""
     report_problem: str
-    """Why there is no report; empty where there is one."""
+    """Why it could not be written."""
     shard: Shard | None = None
     warnings: tuple[str, ...] = ()
     """What went wrong beside the jobs: a tracker that was not told."""
@@ -89,6 +91,7 @@ def run_study(
         TunescopeError: If study, data, models or store are not what they must be; nothing has been written then.
     """
     name, part = executor_name(executor), None if shard is None else Shard.parse(shard)
+    check_asked(name, num_workers=workers, address=address)
     spec = load_study(study, changes)
     source = source_for(study, mirror)
     plan = plan_of(spec, source)
@@ -96,10 +99,13 @@ def run_study(
     text = study_text_as_run(study, changes)
     with ExitStack() as held:
         there, remote = _there(store, name, held)
+        if there is not None:
+            held.enter_context(there.lock())  # whoever else holds it is told at once, not after all data was read
         own = plan.jobs if part is None else shard_jobs(plan, part, nominal_predictions(plan, source))
         is_work_left = _check(plan, own, there, source, name)
         kept = there if there is not None else Store.open(Path(store), create=True)
-        held.enter_context(kept.lock())
+        if there is None:
+            held.enter_context(kept.lock())
         if is_work_left:
             counted = replace(plan, study=with_own_rows(spec, source))
             plan = replace(fit_to_memory(counted, architectures(spec, source), expected_device(spec)), study=spec)
@@ -110,7 +116,7 @@ def run_study(
             spec,
             source,
             num_workers=workers if is_work_left else None,
-            address=address,
+            address=address if is_work_left else None,
             remote=remote,
             part=part,
         )
@@ -120,13 +126,15 @@ def run_study(
             summary = run_plan(jobs, kept, place, _both(board.on_event, on_event))
         board.keep_history(summary)
         write_optuna_storage(plan, kept, kept.studies.folder(spec.name))
-        report, problem = _reported(Opened(plan=plan, store=kept, text=text))
+        opened = Opened(plan=plan, store=kept, text=text)
+        report, problem = (None, "") if summary.interrupted else _reported(opened)  # whoever stops it wants it to end
         warnings = [] if told is None else told.finish(_HURRIED_S if summary.interrupted else PATIENCE_S)[1]
     return StudyRun(
         plan=plan,
         summary=summary,
         rows=tuple(collect(plan, kept)),
         store=store,
+        folder=kept.studies.folder(spec.name),
         report=report,
         report_problem=problem,
         shard=part,

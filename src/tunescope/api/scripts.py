@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,5 +127,6 @@ def _write(texts: dict[Path, str]) -> None:
             temporary.chmod(0o755)
             os.replace(temporary, file)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what kept it from being written may keep it from being deleted
+                temporary.unlink()
             raise TunescopeError(f"--write-scripts: {file} cannot be written: {error.strerror}.") from error

@@ -14,6 +14,7 @@ from typing import Literal
 from tunescope.analysis.collect import state_of
 from tunescope.api.stored import DEFAULT_STORE, open_study
 from tunescope.errors import StoreError
+from tunescope.execution.policy import next_try
 from tunescope.store import Failure, Store
 from tunescope.store.layout import Layout
 from tunescope.store.live import LiveJob, LiveWorker, Seen, look
@@ -134,10 +135,13 @@ def running_jobs(seen: Seen | None) -> list[tuple[LiveWorker, LiveJob]]:
 
 def _state(job: Job, store: Store, running: dict[str, LiveWorker]) -> tuple[JobStatus, str]:
     state, reason = state_of(job, store)
-    if state == "done" or job.id not in running:
-        return state, reason
-    name = running[job.id].name
-    return "running", f"on {name}" if name else "in the command itself"
+    if state != "done" and job.id in running:
+        name = running[job.id].name
+        return "running", f"on {name}" if name else "in the command itself"
+    failure = _failure(job, store) if state == "failed" else None
+    if failure is not None and next_try(failure, failure.attempts) is not None:
+        return "missing", f"to be tried again: {failure.reason}"  # it waits for it, or the run was killed before
+    return state, reason
 
 
 def _failure(job: Job, store: Store) -> Failure | None:

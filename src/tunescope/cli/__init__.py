@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from tunescope.cli.output import stop_writing
 from tunescope.cli.parser import make_parser
+from tunescope.cli.storage import with_copies
 from tunescope.errors import TunescopeError
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         with stop_on_signals():
-            return command(arguments)
+            return command(with_copies(arguments))
     except TunescopeError as error:
         from tunescope.report.terminal.inert import inert
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tunescope.cli import compare, drift, export, report, start, status, stores, study
+from tunescope.cli.storage import folder, place
 
 _DEFAULT_STORE = Path("tunescope-store")
+_ON_MACHINES = "A study's file and its data lie on every machine."
+_WITHOUT = "Leave --store out: without one the study is checked and planned as if nothing had run."
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -21,30 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parser.set_defaults(command=None)
 
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument(
-        "--store",
-        type=Path,
-        default=_DEFAULT_STORE,
-        metavar="DIR",
-        help="where results are kept (default: %(default)s)",
-    )
-    options.add_argument(
-        "--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/"
-    )
-    options.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="changes",
-        metavar="KEY=VALUE",
-        help="change a field of the study, such as training.epochs=1; repeatable",
-    )
-    of_study = argparse.ArgumentParser(add_help=False, parents=[options])
-    of_study.add_argument("study", type=Path, metavar="STUDY", help="the study's YAML file")
+    options = _options(place, "DIR|URL")
+    of_study = argparse.ArgumentParser(add_help=False)
+    of_study.add_argument("study", type=folder(_ON_MACHINES), metavar="STUDY", help="the study's YAML file")
+    planned = _options(folder(_WITHOUT), "DIR")
     of_stored = argparse.ArgumentParser(add_help=False, parents=[options])
     of_stored.add_argument(
-        "study", type=Path, metavar="STUDY", help="the study's YAML file; or its store alone, or STORE/studies/NAME"
+        "study", type=place, metavar="STUDY", help="the study's YAML file; or its store alone, or STORE/studies/NAME"
     )
     placed = argparse.ArgumentParser(add_help=False)
     placed.add_argument(
@@ -57,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
         study.run,
         "check, plan, run what is missing, and show the results; run again to resume",
         of_study,
+        options,
     )
     run.add_argument("--dry-run", action="store_true", help="only show the plan")
     run.add_argument(
@@ -76,13 +63,14 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="I/N",
         help="only this machine's share of the jobs, the I-th of N; `tunescope merge` joins the stores",
     )
-    run.set_defaults(jobs=False, write_scripts=None)
+    run.set_defaults(jobs=False, write_scripts=None, works_on_urls=True)
     check = _add(
         commands,
         "check",
         study.check,
         "find faults before hours are spent; exit 1 and a list if there are any",
         of_study,
+        planned,
         placed,
     )
     check.add_argument("--deep", action="store_true", help="also overfit ten examples with every method")
@@ -93,6 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
         study.plan,
         "the jobs, their predicted time, memory and disk, and who runs what",
         of_study,
+        planned,
         placed,
     )
     plan.add_argument("--jobs", action="store_true", help="list every job, however many")
@@ -142,7 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     comparing.add_argument(
         "source",
-        type=Path,
+        type=place,
         metavar="SOURCE",
         help="a study's YAML file or its store; a CSV, JSON-lines or Parquet file of scores; a folder of PEFT's method-comparison results",
     )
@@ -177,7 +166,7 @@ def make_parser() -> argparse.ArgumentParser:
         of_stored,
     )
     reporting.add_argument(
-        "other", type=Path, nargs="?", metavar="OTHER", help="another study or store: what changed from STUDY to it"
+        "other", type=place, nargs="?", metavar="OTHER", help="another study or store: what changed from STUDY to it"
     )
     reporting.add_argument(
         "--output", type=Path, metavar="DIR", help="the report's folder (default: report/NAME in the store)"
@@ -242,22 +231,24 @@ def make_parser() -> argparse.ArgumentParser:
     merging = _add(
         commands, "merge", stores.merge, "join the stores of several machines into one; every file is verified"
     )
+    merged = folder("What lies at a URL is one store already, whichever machines made it.")
     merging.add_argument(
-        "stores", type=Path, nargs="+", metavar="STORE", help="what to join; nothing in them is changed"
+        "stores", type=merged, nargs="+", metavar="STORE", help="what to join; nothing in them is changed"
     )
     merging.add_argument(
-        "--into", type=Path, required=True, metavar="DIR", help="the store to join them in, new or not"
+        "--into", type=merged, required=True, metavar="DIR", help="the store to join them in, new or not"
     )
     merging.add_argument(
         "--prefer",
-        type=Path,
+        type=merged,
         metavar="STORE",
         help="whose copy to take where two stores hold different files of one job",
     )
     clearing = _add(
         commands, "gc", stores.gc, "what of a store nothing needs any more, and why; frees it with --delete"
     )
-    clearing.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
+    cleared = folder("Delete what is not wanted with the storage's own tools, while no run holds it.")
+    clearing.add_argument("--store", type=cleared, default=_DEFAULT_STORE, metavar="DIR")
     clearing.add_argument("--delete", action="store_true", help="free it")
     clearing.add_argument(
         "--unwanted", action="store_true", help="also artifacts that no study of the store wants any more"
@@ -266,10 +257,51 @@ def make_parser() -> argparse.ArgumentParser:
     listing.add_argument("what", choices=("tasks", "methods", "metrics", "measures"))
     init = _add(commands, "init", start.init, "write a commented study to start from")
     init.add_argument("path", type=Path, nargs="?", default=Path("study.yaml"))
+    unpacking = _add(
+        commands, "unpack", stores.unpack, "write the plain model of a run that keeps it packed (compute.pack_weights)"
+    )
+    unpacking.add_argument(
+        "run", metavar="RUN", help="its artifact folder, or the first digits of its id, four or more"
+    )
+    unpacking.add_argument("--output", type=Path, required=True, metavar="DIR", help="a folder that is new or empty")
+    unpacking.add_argument("--store", type=place, default=_DEFAULT_STORE, metavar="DIR")
+    unpacking.add_argument("--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub")
+    unpacking.add_argument(
+        "--base",
+        metavar="MODEL",
+        help="the base model's hub id or folder, where the study named a path that is no longer so",
+    )
     forget = _add(commands, "forget", stores.forget, "delete one artifact, so that the next run makes it anew")
     forget.add_argument("id", metavar="ID", help="the first digits of its id, four or more")
-    forget.add_argument("--store", type=Path, default=_DEFAULT_STORE, metavar="DIR")
+    forgotten = folder(
+        "Delete URL/artifacts/KIND/ID with the storage's own tools, and this machine's copy of the store."
+    )
+    forget.add_argument("--store", type=forgotten, default=_DEFAULT_STORE, metavar="DIR")
     return parser
+
+
+def _options(store: Callable[[str], Path | str], shown: str) -> argparse.ArgumentParser:
+    """What all commands of a study take; `store` is the type of --store."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--store",
+        type=store,
+        default=_DEFAULT_STORE,
+        metavar=shown,
+        help="where results are kept (default: %(default)s)",
+    )
+    options.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="a folder that stands in for the hub: datasets/<id>/, models/<id>/"
+    )
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="change a field of the study, such as training.epochs=1; repeatable",
+    )
+    return options
 
 
 def _add(

@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 
 from tunescope.cli.output import console
+from tunescope.cli.storage import with_copies
 
 WATCH_S = 5.0
 """Seconds between two looks where `--watch` does not say."""
@@ -46,9 +47,8 @@ def _watch(arguments: argparse.Namespace) -> int:
     terminal = console()
 
     def block() -> RenderableType:
-        found = api.study_status(
-            arguments.study, store=arguments.store, mirror=arguments.mirror, changes=arguments.changes
-        )
+        now = with_copies(arguments.asked)
+        found = api.study_status(now.study, store=now.store, mirror=now.mirror, changes=now.changes)
         at = datetime.now().astimezone()
         return Group(Text(at.strftime("%Y-%m-%d %H:%M:%S %Z"), style="dim"), status_summary(found, now=at))
 

@@ -1,4 +1,4 @@
-"""The commands of a store: merge, gc, forget."""
+"""The commands of a store: merge, gc, forget, unpack."""
 
 from __future__ import annotations
 
@@ -33,4 +33,15 @@ def forget(arguments: argparse.Namespace) -> int:
 
     for name in api.forget(arguments.id, store=arguments.store):
         put_line(f"forgot {name}; the next run makes it anew")
+    return 0
+
+
+def unpack(arguments: argparse.Namespace) -> int:
+    """Writes the plain model of a run that keeps it packed."""
+    from tunescope import api
+
+    written = api.unpack_run(
+        arguments.run, arguments.output, store=arguments.store, mirror=arguments.mirror, base=arguments.base
+    )
+    put_line(f"wrote {written}: config, model.safetensors and tokenizer, every tensor as it was trained")
     return 0

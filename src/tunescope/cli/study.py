@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from tunescope.cli.output import console, near, put_line, put_out
 
@@ -37,7 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     if summary.interrupted:
         told += f", {len(summary.left)} left; run the same command to go on"
     terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
-    reported = f"not written: {ran.report_problem}" if ran.report is None else str(near(ran.report))
+    if summary.interrupted:
+        reported = f"not written; of what there is: tunescope report {shlex.quote(str(near(ran.folder)))}"
+    elif ran.report is None:
+        reported = f"not written: {ran.report_problem}"
+    else:
+        reported = str(near(ran.report))
     lines = [f"Report: {reported}", *ran.warnings]
     if ran.shard is not None and not summary.interrupted:
         lines.append(

@@ -10,7 +10,7 @@ written a trained parameter, 20 more to add up and clip gradients) over its memo
 Memory: 4 bytes a parameter (fp32 masters), and of each trained one 4 for its gradient, 8 for AdamW's moments and, on a CPU,
 4 for the best weights so far; activations as in `activations.py`; the process itself.
 
-Disk: what stays (full fine-tuning keeps the model in fp32, other methods what they trained; predictions; the metric log).
+Disk: what stays (full fine-tuning keeps the model in fp32 or packed, other methods what they trained; predictions; the metric log).
 `scratch_gib` is what a run under way holds beside it and frees at its end: checkpoints of weights, moments and best weights, 16
 bytes a trained parameter, twice while a new one replaces the last.
 """
@@ -50,6 +50,9 @@ _BYTES_PER_ID = 8
 _DRIFT_BYTES = 200_000
 """Tables of a job of drift: 20 KB for a model of few blocks, more for more layer pairs."""
 _LOG_BYTES = 250
+_PACKED_SHARE = 0.66
+"""Bytes of a packed full model over its plain ones. Measured on all-MiniLM: 0.55 to 0.70 outside of the word embeddings, 0.65
+after 2,240 steps at 2e-5; weights as small as a 1.1 B decoder's take 0.03 more. docs/decisions/0009 has the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,7 @@ def predict_training(
     gradient_checkpointing: bool = False,
     keep_best: bool = True,
     keep_weights: bool = True,
+    pack_weights: bool = False,
 ) -> Prediction:
     """One training, its scorings of the selection rows included.
 
@@ -117,6 +121,7 @@ def predict_training(
         gradient_checkpointing: Whether layers are computed again in backward.
         keep_best: Whether the best weights so far are kept aside.
         keep_weights: Whether the tuned weights stay in the store; a sweep's trials leave none.
+        pack_weights: Whether a full model is kept as its difference from the base model's.
     """
     step_rows = min(float(batch_size), train.num * train.windows)
     step_tokens = step_rows * train.mean_tokens
@@ -156,7 +161,10 @@ def predict_training(
     scoring_bytes = 4.0 * total + 12.0 * trained + 2.0 * best
     scoring_bytes += _evaluation_bytes(architecture, selection, device, evaluation_batch_tokens, precision)
     saved = 0 if not keep_weights else total if trains.is_full else trained
-    kept_bytes = 4.0 * saved + _PREDICTION_BYTES * selection.num + _LOG_BYTES * num_steps
+    is_packed = pack_weights and keep_weights and trains.is_full
+    kept_bytes = (
+        4.0 * saved * (_PACKED_SHARE if is_packed else 1.0) + _PREDICTION_BYTES * selection.num + _LOG_BYTES * num_steps
+    )
     return Prediction(
         seconds=_START_S + 4.0 * total / _LOAD_BYTES_PER_S + num_steps * step_s + num_scorings * scoring_s,
         memory_gib=_with_process(max(training_bytes, scoring_bytes), device),
@@ -165,6 +173,11 @@ def predict_training(
         assumptions=(
             *_assumptions(device),
             f"the longest of a step's rows is {_LONGEST_OVER_MEAN:g} times the mean; sorted into portions, padding falls with their number",
+            *(
+                [f"a packed full model takes {_PACKED_SHARE:g} of its bytes (compute.pack_weights)"]
+                if is_packed
+                else []
+            ),
         ),
     )
 

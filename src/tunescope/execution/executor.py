@@ -41,6 +41,9 @@ class Executor(Protocol):
     def wait(self, on_event: OnEvent) -> Outcome:
         """Waits until one of the started jobs has ended, passing on the progress of all of them meanwhile.
 
+        Once it was told that the run is to stop, it tells `StopAsked` before it waits for checkpoints: whoever asked sees that
+        it was heard.
+
         A job's own error is an outcome, and so is the death of its worker. KeyboardInterrupt passes through; any other
         exception is a fault of the executor.
         """

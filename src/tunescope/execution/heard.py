@@ -131,6 +131,8 @@ class Heard:
                     self._workers.pop(seen.name, None)
                 else:
                     self._workers[seen.name] = seen
+                    if (given := self._tries.get(seen.job_id or "")) is not None:
+                        given.worker = seen.name  # a job may have been started before there was a worker for it
             case StopAsked():
                 self._state = "stopping"
             case _:

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tunescope.execution.events import JobProgress, OnEvent
+from tunescope.execution.events import JobProgress, OnEvent, StopAsked
 from tunescope.execution.order import order_of
 from tunescope.execution.outcome import Outcome
 from tunescope.execution.worker import run_job
@@ -33,7 +33,7 @@ class InlineExecutor:
         self._context = context
         self._next: tuple[Job, tuple[Attempt, ...]] | None = None
         self._keeps_checkpoints = False
-        self._is_stopping = False
+        self._is_stopping = self._is_stop_told = False
 
     def accepts(self, job: Job) -> bool:
         return self._next is None
@@ -50,7 +50,13 @@ class InlineExecutor:
         def report(progress: Progress) -> None:
             on_event(JobProgress(job=job, progress=progress))
 
-        context = replace(self._context, report=report, should_stop=lambda: self._is_stopping)
+        def should_stop() -> bool:
+            if self._is_stopping and not self._is_stop_told:
+                self._is_stop_told = True
+                on_event(StopAsked(num_under_way=1))
+            return self._is_stopping
+
+        context = replace(self._context, report=report, should_stop=should_stop)
         try:
             self._keeps_checkpoints = job.config.keeps_checkpoints
             ended = run_job(order_of(job, attempts), self._store, self._steps[job.kind], context)

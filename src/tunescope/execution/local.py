@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tunescope.errors import TunescopeError
 from tunescope.execution.devices import WorkerDevice
 from tunescope.execution.ending import Verdict, grown, hung, overdue, squeezed, why_it_died
-from tunescope.execution.events import JobProgress, OnEvent, WorkerSeen, WorkerState
+from tunescope.execution.events import JobProgress, OnEvent, StopAsked, WorkerSeen, WorkerState
 from tunescope.execution.machine_memory import MachineMemory, machine_memory
 from tunescope.execution.messages import Alive, Ended, FromWorker, Progressed, Quit, Ready, Setup, Stop, Work
 from tunescope.execution.order import Order, order_of
@@ -142,7 +142,7 @@ class LocalExecutor:
     def wait(self, on_event: OnEvent) -> Outcome:
         assert any(slot.under_way is not None for slot in self._slots), "no job was started"
         while True:
-            self._forward_stop()
+            self._forward_stop(on_event)
             self._tell_workers(on_event)
             try:
                 process, message = self._inbox.get(timeout=_TICK_S)
@@ -228,12 +228,12 @@ class LocalExecutor:
         slot.told = None
         return code
 
-    def _forward_stop(self) -> None:
-        if not self._is_stop_asked:
-            return
-        for slot in self._slots:
-            if slot.under_way is not None and slot.process is not None and not slot.is_told_to_stop:
-                slot.process.send(Stop())
+    def _forward_stop(self, on_event: OnEvent) -> None:
+        untold = [pair for pair in self._processes() if pair[0].under_way is not None and not pair[0].is_told_to_stop]
+        if self._is_stop_asked and untold:
+            on_event(StopAsked(num_under_way=len(untold)))
+            for slot, process in untold:
+                process.send(Stop())
                 slot.is_told_to_stop = True
 
     # What workers say

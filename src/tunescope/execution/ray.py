@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any, Literal
 
 from tunescope.errors import TunescopeError
-from tunescope.execution.events import JobProgress, OnEvent, WorkerSeen
+from tunescope.execution.events import JobProgress, OnEvent, StopAsked, WorkerSeen
 from tunescope.execution.order import order_of
 from tunescope.execution.outcome import Outcome, Result
 from tunescope.execution.ray_actor import Launcher, device_of, for_nodes, in_words, last_line, need_of, no_room
@@ -77,7 +77,7 @@ class RayExecutor:
         self._nodes_of_names: dict[str, str] = {}
         self._num_named = 0
         self._last_death = ""
-        self._is_stopping = False
+        self._is_stopping = self._is_stop_told = False
         self._is_closed = False
         self._cleaning = ExitStack()
         try:
@@ -142,7 +142,7 @@ class RayExecutor:
             self._workers.remove(worker)
         self._line.clear()
         self._ended.clear()
-        self._is_stopping = False
+        self._is_stopping = self._is_stop_told = False
 
     def close(self) -> None:
         if self._is_closed:
@@ -349,6 +349,9 @@ class RayExecutor:
 
     def _stop_gently(self, on_event: OnEvent) -> None:
         """Jobs with checkpoints are asked once to write one; the others, which would begin anew anyway, end now."""
+        if not self._is_stop_told:
+            self._is_stop_told = True
+            on_event(StopAsked(num_under_way=sum(worker.doing is not None for worker in self._workers)))
         for one in self._line:
             self._ended.append(Outcome(job=one.job, status="stopped", duration_s=0.0))
         self._line.clear()

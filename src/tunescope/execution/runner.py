@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunescope.errors import StoreError
-from tunescope.execution.events import JobBlocked, JobEnded, JobRetried, JobStarted, OnEvent, PlanSkipped, StopAsked
+from tunescope.execution.events import (
+    Event,
+    JobBlocked,
+    JobEnded,
+    JobRetried,
+    JobStarted,
+    OnEvent,
+    PlanSkipped,
+    StopAsked,
+)
 from tunescope.execution.executor import Executor
 from tunescope.execution.outcome import Outcome
 from tunescope.execution.policy import next_try
@@ -126,6 +135,7 @@ class _Run:
         self._ready: list[int] = []  # positions, ascending, so that the given order is kept
         self._attempts: dict[str, tuple[Attempt, ...]] = {}
         self._num_retried = 0
+        self._is_stop_told = False
 
     def to_end(self) -> Summary:
         started = self._clock()
@@ -135,12 +145,12 @@ class _Run:
                 self._skip_whole()
                 while not request.asked and (self._ready or self._under_way):
                     self._start_ready()
-                    self._take(self._executor.wait(self._on_event))
+                    self._take(self._executor.wait(self._pass_on))
                 ended = not request.asked
-                if not ended:
+                if not (ended or self._is_stop_told):
                     self._on_event(StopAsked(num_under_way=len(self._under_way)))
                 while self._under_way:
-                    self._take(self._executor.wait(self._on_event))
+                    self._take(self._executor.wait(self._pass_on))
             except KeyboardInterrupt:
                 ended = False
             finally:
@@ -160,6 +170,11 @@ class _Run:
             duration_s=self._clock() - started,
             num_retried=self._num_retried,
         )
+
+    def _pass_on(self, event: Event) -> None:
+        """What an executor tells of; one that hears of a stop while it waits says so at once, and it is said once."""
+        self._is_stop_told = self._is_stop_told or isinstance(event, StopAsked)
+        self._on_event(event)
 
     def _skip_whole(self) -> None:
         problems = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import shlex
 import time
 import traceback
@@ -19,12 +20,13 @@ from tunescope.execution.order import Needed, Order
 from tunescope.execution.outcome import Result
 from tunescope.execution.telemetry import sampling
 from tunescope.inference.out_of_memory import first_line, is_out_of_gpu_memory, is_out_of_memory
-from tunescope.steps.context import Step, StepContext
+from tunescope.steps.context import Progress, Step, StepContext
 from tunescope.store import Failure, RecordFields, Store
 from tunescope.store.names import SHORT_DIGITS
 from tunescope.store.record import FailureCause
 
 _LOG = logging.getLogger(__name__)
+_PROGRESS_EVERY_S = 10.0
 
 
 def run_job(order: Order, store: Store, step: Step, context: StepContext, *, worker: str = "") -> Result:
@@ -46,7 +48,7 @@ def run_job(order: Order, store: Store, step: Step, context: StepContext, *, wor
         with logging_to(store.log_file(order.kind, order.id), also):
             _log_begin(order)
             try:
-                _work(order, store, step, _in_portions(context, order.share), worker)
+                _work(order, store, step, _logged(_in_portions(context, order.share)), worker)
             except StopRequested:
                 seconds = time.monotonic() - started
                 _LOG.info("%s stopped on request after %.1f s; its checkpoint is kept", order.label, seconds)
@@ -168,6 +170,26 @@ def _in_portions(context: StepContext, share: float) -> StepContext:
         name: max(1, int(getattr(asked, name) * share)) for name in ("micro_batch_tokens", "evaluation_batch_tokens")
     }
     return replace(context, compute=asked.model_copy(update=smaller))
+
+
+def _logged(context: StepContext) -> StepContext:
+    """The context with progress that the job's log tells of too, now and then."""
+    told_s = -math.inf
+
+    def report(progress: Progress) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _PROGRESS_EVERY_S:
+            told_s = time.monotonic()
+            _LOG.info(
+                "step %d of %d, loss %.4f, %.2f steps/s",
+                progress.step,
+                progress.num_steps,
+                progress.loss,
+                progress.rate,
+            )
+        context.report(progress)
+
+    return replace(context, report=report)
 
 
 def _folder(needed: Needed, store: Store) -> Path:

@@ -12,7 +12,8 @@ from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.language_model import load_language_model
 from tunescope.models.network import Network, load_network
-from tunescope.models.saving import ADAPTER, HEAD, MODEL, load_adapter, load_tuned
+from tunescope.models.packed import PackedWeights, is_packed
+from tunescope.models.saving import ADAPTER, HEAD, MODEL, PACKED, kept_in, load_adapter, load_packed, load_tuned
 from tunescope.models.tokenizer import has_tokenizer, load_tokenizer
 from tunescope.models.weights import weight_shapes
 from tunescope.tasks.spec import TaskKind
@@ -29,10 +30,10 @@ class Checkpoint:
     """A tuned model before its weights are read."""
 
     folder: Path
-    """Holds `model/`, `adapter/` or `head.safetensors` of a run of ours; else the model or adapter itself."""
+    """Holds `model/`, `packed/`, `adapter/` or `head.safetensors` of a run of ours; else the model or adapter itself."""
     kind: Literal["model", "adapter", "head"]
     is_run: bool
-    """Whether it is what a run of ours keeps."""
+    """Whether it is what a run of ours keeps, or the `packed/` of one."""
     task_kind: TaskKind
     num_labels: int
     base_name: str | None
@@ -45,7 +46,7 @@ def describe_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ModelError: If it is none of them.
     """
-    found = [name for name in (ADAPTER, MODEL, HEAD) if (folder / name).exists()]
+    found = kept_in(folder)
     if len(found) == 1:
         inside = folder / found[0]
         if found[0] == HEAD:
@@ -55,6 +56,9 @@ def describe_checkpoint(folder: Path) -> Checkpoint:
             )
         described = describe_checkpoint(inside)
         return Checkpoint(**(vars(described) | {"folder": folder, "is_run": True}))
+    if is_packed(folder):
+        kind, labels = _kind_of_heads(PackedWeights(folder, where=str(folder)).shapes)
+        return Checkpoint(folder=folder, kind="model", is_run=True, task_kind=kind, num_labels=labels, base_name=None)
     if (folder / _ADAPTER_CONFIG).is_file():
         weights = folder / _ADAPTER_WEIGHTS
         if not weights.is_file():
@@ -74,7 +78,7 @@ def describe_checkpoint(folder: Path) -> Checkpoint:
         return Checkpoint(folder=folder, kind="model", is_run=False, task_kind=kind, num_labels=labels, base_name=None)
     raise ModelError(
         f"{folder}: no model (config.json), no adapter ({_ADAPTER_CONFIG}) and no run's artifact "
-        f"({ADAPTER}/, {MODEL}/ or {HEAD}) is in it."
+        f"({ADAPTER}/, {MODEL}/, {PACKED}/ or {HEAD}) is in it."
     )
 
 
@@ -92,7 +96,7 @@ def load_checkpoint(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Pa
     Raises:
         ModelError: If the checkpoint is of another base model, or cannot be read.
     """
-    _require_own_base(checkpoint, base, base_folder)
+    require_own_base(checkpoint, base, base_folder)
     kind, labels = checkpoint.task_kind, checkpoint.num_labels
     if checkpoint.kind == "model" and not checkpoint.is_run:
         name = str(checkpoint.folder)
@@ -102,6 +106,8 @@ def load_checkpoint(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Pa
         return network, network.model
     discarding = base.model_copy(update={"discard_head": True})
     network = load_network(discarding, base_folder, task_kind=kind, num_labels=labels, seed=0)
+    if is_packed(checkpoint.folder):
+        return network, load_packed(network, checkpoint.folder).eval()
     if checkpoint.is_run:
         return network, load_tuned(network, checkpoint.folder)
     under = replace(network, model=_adapted_kind(checkpoint.folder, network, base, base_folder))
@@ -120,8 +126,12 @@ def _adapted_kind(folder: Path, network: Network, base: BaseModelSpec, base_fold
     return backbone if is_bare else network.model
 
 
-def _require_own_base(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Path) -> None:
-    """By name where an adapter and BASE both have one; by the base's bytes where a run of ours recorded them."""
+def require_own_base(checkpoint: Checkpoint, base: BaseModelSpec, base_folder: Path) -> None:
+    """By name where an adapter and BASE both have one; by the base's bytes where a run of ours recorded them.
+
+    Raises:
+        ModelError: If the checkpoint is of another base model.
+    """
     named = checkpoint.base_name
     is_other = (
         named is not None

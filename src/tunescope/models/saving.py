@@ -1,15 +1,17 @@
-"""What training changed, to disk and back, bit for bit: an adapter, a whole model, or a head."""
+"""What training changed, to disk and back, bit for bit: an adapter, a whole model (as it is or packed), or a head."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunescope.errors import ModelError
 from tunescope.methods.head import head_parameters
 from tunescope.models.network import Network, quiet
+from tunescope.models.packed import PackedWeights, Twin, write_packed
 from tunescope.models.weights import weight_files, weight_shapes
 
 if TYPE_CHECKING:
@@ -17,23 +19,32 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter"
 MODEL = "model"
+PACKED = "packed"
 HEAD = "head.safetensors"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
-def save_tuned(model: nn.Module, method_kind: str, out: Path) -> None:
+def kept_in(folder: Path) -> list[str]:
+    """Which of what `save_tuned` writes lie in a folder; of a run there is one."""
+    return [name for name in (ADAPTER, MODEL, PACKED, HEAD) if (folder / name).exists()]
+
+
+def save_tuned(model: nn.Module, method_kind: str, out: Path, *, base: Mapping[str, Twin] | None = None) -> None:
     """Writes what a method trained.
 
-    `full`: a Hugging Face folder `out/model`, for `from_pretrained` of the same class. `head_only`: the head's
-    tensors in `out/head.safetensors`. Adapters: `out/adapter`, for `PeftModel.from_pretrained` on the base model
-    under the same head class; the head is in it.
+    `full`: a Hugging Face folder `out/model`, for `from_pretrained` of the same class; with `base` the same in less space,
+    `out/packed`, which `load_tuned` and `unpack_model` read. `head_only`: the head's tensors in `out/head.safetensors`.
+    Adapters: `out/adapter`, for `PeftModel.from_pretrained` on the base model under the same head class; the head is in it.
 
     Args:
         model: What the method's `apply` gave, trained.
         method_kind: The method's `kind`.
-        out: An existing folder that holds none of the three.
+        out: An existing folder that holds none of them.
+        base: Name in the model -> the base checkpoint's tensor that it started from, for those that have one; a full model
+            is then packed against them. None keeps it as it is.
 
     Raises:
+        ModelError: If a tensor is of a type that cannot be packed.
         OSError: If it cannot be written.
     """
     from safetensors.torch import save_file
@@ -46,9 +57,13 @@ def save_tuned(model: nn.Module, method_kind: str, out: Path) -> None:
         state = tuned.state_dict()
         head = {name: state[name].detach().cpu().contiguous() for name in head_parameters(tuned)}
         save_file(head, out / HEAD, metadata={"format": "pt"})
-    else:
+    elif base is None:
         with quiet():
             tuned.save_pretrained(out / MODEL)
+    else:
+        with quiet():
+            tuned.save_pretrained(out / PACKED, state_dict={})  # config and the code that the model brought: no weights
+        write_packed(tuned.state_dict(), out / PACKED, base)
 
 
 def _sort_sets(config: Path) -> None:
@@ -71,15 +86,15 @@ def load_tuned(network: Network, out: Path) -> Any:
         The tuned model in evaluation mode, every tensor as it was saved.
 
     Raises:
-        ModelError: If the folder does not hold exactly one of the three, or what it holds does not fit the network.
+        ModelError: If the folder does not hold exactly one of the four, or what it holds does not fit the network.
     """
-    found = [name for name in (ADAPTER, MODEL, HEAD) if (out / name).exists()]
+    found = kept_in(out)
     if len(found) != 1:
         raise ModelError(
-            f"{out}: expected one of {ADAPTER}/, {MODEL}/ and {HEAD}, found {' and '.join(found) or 'none'}. "
+            f"{out}: expected one of {ADAPTER}/, {MODEL}/, {PACKED}/ and {HEAD}, found {' and '.join(found) or 'none'}. "
             f"Train the run again."
         )
-    load = {ADAPTER: load_adapter, MODEL: _load_model, HEAD: _load_head}[found[0]]
+    load = {ADAPTER: load_adapter, MODEL: _load_model, PACKED: load_packed, HEAD: _load_head}[found[0]]
     return load(network, out / found[0]).eval()
 
 
@@ -108,6 +123,27 @@ def load_adapter(network: Network, folder: Path) -> Any:
     inside = get_peft_model_state_dict(model, save_embedding_layers=embeddings)
     _require_same(inside, saved, folder)
     return model
+
+
+def load_packed(network: Network, folder: Path) -> Any:
+    """Unpacks a folder of packed weights into the base network, which is changed in place.
+
+    Raises:
+        ModelError: If it does not fit the network, was packed against another base model, or is damaged.
+    """
+    import torch
+
+    packed = PackedWeights(folder, where=str(folder))
+    inside = network.model.state_dict()
+    _require_shapes(inside, packed.shapes, folder)
+    with torch.no_grad():
+        for name in packed.shapes:  # one by one: the weights are never held twice
+            if name not in packed.same_as:
+                base = None if packed.base_name(name) is None else inside[name]
+                inside[name].copy_(packed.tensor(name, base))
+        for name, other in packed.same_as.items():
+            inside[name].copy_(inside[other])
+    return network.model
 
 
 def _load_model(network: Network, folder: Path) -> Any:

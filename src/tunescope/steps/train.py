@@ -26,6 +26,7 @@ from tunescope.methods import HeadOnly
 from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.models.counts import count_parameters
 from tunescope.models.network import Network
+from tunescope.models.packed import Twin
 from tunescope.models.saving import save_tuned
 from tunescope.models.tokenizer import MAX_UNKNOWN
 from tunescope.steps.context import StepContext
@@ -41,6 +42,7 @@ from tunescope.training.loop import train
 from tunescope.training.loss import label_loss, number_loss, span_loss
 from tunescope.training.metric_log import LOG_NAME
 from tunescope.training.run import Curve, Run, SelectionScore, Trained
+from tunescope.weights.packed import twins_in
 
 SELECTION_NAME = "selection.json"
 """What the selection rows said of the kept weights: score, and for question answering the no-answer threshold."""
@@ -62,9 +64,17 @@ def run(
         StopRequested: If the context says so; run again with the same scratch folder, it goes on from there.
     """
     tuning = tune(with_selected(config, inputs), out, scratch, context)
-    save_tuned(tuning.model, config.method_kind, out)
+    save_tuned(tuning.model, config.method_kind, out, base=_packed_against(tuning.model, config, context))
     np.save(out / SEEN_NAME, seen_rows(training_data(config.task, context.source)))
     return tuning.facts
+
+
+def _packed_against(model: nn.Module, config: TrainConfig, context: StepContext) -> dict[str, Twin] | None:
+    """What a full model's tensors started from, where the study packs it; they are read from the base's files one by one."""
+    if not context.compute.pack_weights or config.method_kind != "full":
+        return None
+    base = context.source.model_folder(config.base_model.name, config.base_model.revision)
+    return twins_in(base, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()})
 
 
 @dataclass(frozen=True, kw_only=True)

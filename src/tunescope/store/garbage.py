@@ -12,6 +12,7 @@ from typing import Literal
 
 from tunescope.errors import StoreError
 from tunescope.store.atomic import TEMPORARY
+from tunescope.store.lock import is_held
 from tunescope.store.names import SHORT_DIGITS, is_job
 from tunescope.store.store import Store
 
@@ -79,7 +80,7 @@ def collect_garbage(store: Store, *, delete: bool = False, unwanted: bool = Fals
         StoreError: If a plan cannot be read; with `delete`, if a run holds the store or it cannot be written to.
     """
     if not delete:
-        return _found(store, unwanted)
+        return _found(store, unwanted, is_at_work=is_held(store.layout.lock))
     swept = tuple(_trash(store))  # taking the lock deletes it
     with store.lock():
         found = _found(store, unwanted)
@@ -89,7 +90,8 @@ def collect_garbage(store: Store, *, delete: bool = False, unwanted: bool = Fals
     return Garbage(store=store.path, items=items, kept=found.kept, notes=found.notes, is_deleted=True)
 
 
-def _found(store: Store, unwanted: bool) -> Garbage:
+def _found(store: Store, unwanted: bool, *, is_at_work: bool = False) -> Garbage:
+    """With a run at work, what it writes is not to be told from what a crash left: neither is listed."""
     wanted, notes = _wanted(store)
     whole, problems = _whole(store)
     busy = _busy(store)
@@ -97,11 +99,13 @@ def _found(store: Store, unwanted: bool) -> Garbage:
     there = set(store.layout.artifact_keys()) - (artifacts.keys() if unwanted else set())
     items = [
         *_trash(store),
-        *_temporaries(store, busy),
-        *_work(store, set(whole), wanted, busy),
+        *(() if is_at_work else _temporaries(store, busy)),
+        *(() if is_at_work else _work(store, set(whole), wanted, busy)),
         *_forgotten(store, there, wanted),
         *(artifacts.values() if unwanted else ()),
     ]
+    if is_at_work:
+        notes.append("a run is under way: work folders and half-written files are not listed until it has ended")
     notes.extend(f"stays as it is: a process that an earlier run left behind still works on {name}" for name in busy)
     return Garbage(
         store=store.path,

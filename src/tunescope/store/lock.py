@@ -64,9 +64,39 @@ def held(path: Path, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock file, for who only looks; this one must not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:  # a file system without flock serves no run either
+        return error.errno in (errno.EWOULDBLOCK, errno.EAGAIN)
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def descriptor_held(path: Path) -> int | None:
     """The descriptor by which this process holds a lock file, for a worker process to inherit; None if it does not hold it."""
     return _HELD.get(path.resolve())
+
+
+def held_by_another(path: Path) -> str:
+    """The message of a store whose lock file another process holds: who, as the file says, and what to do."""
+    holder = _holder(path)
+    if holder is None:
+        who = "by a process that is just starting or ending"  # it took the lock and has not written its name yet
+    else:
+        who = f"by process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
+        if _is_dead(holder):
+            who += (
+                ". That process has ended, but one that it started holds the store still: "
+                "`pgrep -fl tunescope.execution.serve` shows it"
+            )
+    return f"the store {path.parent} is in use {who}. Wait until it has ended, or stop it; a store serves one run at a time."
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -89,7 +119,7 @@ def _lock(descriptor: int, path: Path, patience_s: float) -> None:
         except BlockingIOError:
             holder = _holder(path)
             if time.monotonic() >= until or (holder is not None and not _is_dead(holder)):
-                raise StoreError(_held_by_another(path, holder)) from None
+                raise StoreError(held_by_another(path)) from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
                 raise
@@ -132,16 +162,3 @@ def _is_dead(holder: Mapping[str, Any]) -> bool:
         return psutil.Process(holder["pid"]).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def _held_by_another(path: Path, holder: Mapping[str, Any] | None) -> str:
-    if holder is None:
-        who = "by a process that is just starting or ending"  # it took the lock and has not written its name yet
-    else:
-        who = f"by process {holder['pid']} on {holder['host']} since {holder['since']}: {holder['command']}"
-        if _is_dead(holder):
-            who += (
-                ". That process has ended, but one that it started holds the store still: "
-                "`pgrep -fl tunescope.execution.serve` shows it"
-            )
-    return f"the store {path.parent} is in use {who}. Wait until it has ended, or stop it; a store serves one run at a time."

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from tunescope.errors import StoreError
 from tunescope.store.layout import Layout
+from tunescope.store.lock import held_by_another
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)
 
@@ -32,14 +33,19 @@ def kept_as_it_is(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip()
-            who = f": its lock file says {said}" if said else ""
-            raise StoreError(
-                f"the store {layout.root} is in use{who}. Wait until that has ended, or stop it, and try again."
-            ) from None
+            raise StoreError(held_by_another(layout.lock)) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held_by_a_run(layout: Layout) -> bool:
+    """Whether a run holds the store at this moment."""
+    try:
+        with kept_as_it_is(layout):
+            return False
+    except StoreError:
+        return True

@@ -181,7 +181,11 @@ class RemoteStore:
         content = self._objects.read(f"failures/{job_name(kind, id)}.json")
         if content is None:
             return False
-        store.fail(kind, id, Failure.model_validate_json(content))
+        try:
+            failure = Failure.model_validate_json(content)
+        except ValidationError as error:
+            raise StoreError(f"{self.url}/failures/{job_name(kind, id)}.json is torn: delete it.") from error
+        store.fail(kind, id, failure)
         self._pull_log(store, kind, id)
         return True
 
@@ -293,13 +297,18 @@ class RemoteStore:
 
     def _pull_study_file(self, store: Store, path: str) -> None:
         _, name, *rest = path.split("/")
-        if not rest or ".." in rest or any(not part or part.startswith(".") for part in rest):
+        if not rest or any(not part or part.startswith(".") for part in (name, *rest)):
             return
         target = store.path / "studies" / study_name(name) / Path(*rest)
         content = self._objects.read(path)
-        if content is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_text(target, content.decode())
+        if content is None:
+            return
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{self.url}/{path} is no text: delete it, and run the study again.") from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, text)
 
     def _drop_scratch(self, kind: str, id: str) -> None:
         paths = self._objects.paths(f"work/{job_name(kind, id)}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tunescope.store.lease import PACE, Pace
+from tunescope.store.reading import is_held_by_a_run, kept_as_it_is
 from tunescope.store.remote import RemoteStore, cache_folder
 from tunescope.store.store import Store
 
@@ -35,12 +36,17 @@ def working_copy(url: str, *, create: bool, pace: Pace = PACE) -> Iterator[tuple
 
 
 def reading_copy(url: str) -> Store:
-    """This machine's copy of the store at a URL, brought up to date, for `status`, `results` and `report`.
+    """This machine's copy of the store at a URL, brought up to date, for commands that read.
+
+    A copy that a run on this machine works in is taken as it is: it holds all that the storage does, and its study may be
+    newer than the one there.
 
     Raises:
         StoreError: If there is none, or the storage cannot be used.
     """
     remote = RemoteStore.open(url, create=False)
     store = Store.open(cache_folder(url), create=True)
-    remote.pull_all(store)
+    if not is_held_by_a_run(store.layout):
+        with kept_as_it_is(store.layout):
+            remote.pull_all(store)
     return store

@@ -288,6 +288,7 @@ def _estimate_training(
             gradient_checkpointing=compute.gradient_checkpointing,
             keep_best=config.training.keep == "best",
             keep_weights=not isinstance(config, TrialConfig),
+            pack_weights=compute.pack_weights,
         )
     )
 

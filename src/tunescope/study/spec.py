@@ -110,6 +110,9 @@ class Compute(Frozen):
     evaluation_batch_tokens: Count = 16384
     """Tokens, padding included, computed at once in evaluation."""
     gradient_checkpointing: bool = False
+    pack_weights: bool = False
+    """Keep fully tuned models as compressed differences from the base model's weights: about two thirds of the space, every bit
+    kept. Reading one then needs the base model; `tunescope unpack` writes the plain model."""
     num_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one job; where absent, what OMP_NUM_THREADS says, else the physical cores the process may use."""
     job_timeout_s: Annotated[float, Field(gt=0.0)] | None = None

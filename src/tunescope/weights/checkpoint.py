@@ -71,12 +71,25 @@ class Checkpoint:
                 raise ModelError(f"{self.where}: {name} is kept in {_HALF[dtype]}. {why}")
 
     def tensor(self, name: str) -> torch.Tensor:
-        """One tensor as it is stored.
+        """One tensor as it is stored, where all its values are numbers.
 
         Raises:
             ModelError: If its file cannot be read, or a value is NaN or infinite.
         """
         import torch
+
+        tensor = self.stored(name)
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            file = self._files[name].name
+            raise ModelError(f"{self.where}: {file}: tensor {name} holds values that are NaN or infinite.")
+        return tensor
+
+    def stored(self, name: str) -> torch.Tensor:
+        """One tensor as it is stored, whatever its values.
+
+        Raises:
+            ModelError: If its file cannot be read.
+        """
         from safetensors import SafetensorError, safe_open
 
         path = self._files[name]
@@ -87,8 +100,6 @@ class Checkpoint:
             raise ModelError(
                 f"{self.where}: {path.name} is not a whole safetensors file ({error}). Make or fetch it again."
             ) from error
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ModelError(f"{self.where}: {path.name}: tensor {name} holds values that are NaN or infinite.")
         return tensor
 
     def read(self, name: str) -> Floats:

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from tunescope.errors import ModelError
-from tunescope.models.saving import ADAPTER, HEAD, MODEL
+from tunescope.models.packed import is_packed
+from tunescope.models.saving import ADAPTER, HEAD, MODEL, PACKED, kept_in
 from tunescope.models.weights import INDEX, SINGLE
 from tunescope.weights.adapters import ADAPTER_CONFIG, adapter_updates
 from tunescope.weights.checkpoint import Checkpoint
 from tunescope.weights.names import match
+from tunescope.weights.packed import PackedCheckpoint
 from tunescope.weights.update import ModuleUpdate
 
 
@@ -27,7 +29,7 @@ def module_updates(
     a dW (soft prompts) gives one entry that says so. A head alone gives none, and new heads are left out throughout.
 
     Args:
-        tuned: What `save_tuned` wrote to, or such a `model` or `adapter` folder itself.
+        tuned: What `save_tuned` wrote to, or such a `model`, `packed` or `adapter` folder itself.
         base: The base model's folder: config.json and safetensors.
         base_is_half: The base model has no weights but float16 or bfloat16, and training did start from exactly
             these values (widened to float32). Without it such a base is refused: tuned weights that started from
@@ -53,7 +55,9 @@ def module_updates(
     if kind == ADAPTER:
         return adapter_updates(place, base, before, trust_remote_code=trust_remote_code)
     if kind == MODEL:
-        return _full_updates(place, before)
+        return _full_updates(Checkpoint.of_model(place, where=str(place)), before)
+    if kind == PACKED:
+        return _full_updates(PackedCheckpoint(place, before), before)
     Checkpoint((place,), where=str(place))  # a head says nothing of the base, but a broken file is still told
     return iter(())
 
@@ -61,21 +65,22 @@ def module_updates(
 def _what_is_there(tuned: Path) -> tuple[str, Path]:
     if not tuned.is_dir():
         raise ModelError(f"{tuned}: is not a folder. Give the folder of a tuned model.")
-    found = [name for name in (ADAPTER, MODEL, HEAD) if (tuned / name).exists()]
+    found = kept_in(tuned)
     if len(found) == 1:
         return found[0], tuned / found[0]
+    if not found and is_packed(tuned):
+        return PACKED, tuned
     if not found and (tuned / ADAPTER_CONFIG).is_file():
         return ADAPTER, tuned
     if not found and any((tuned / name).is_file() for name in (SINGLE, INDEX)):
         return MODEL, tuned
     raise ModelError(
-        f"{tuned}: expected one of {ADAPTER}/, {MODEL}/ and {HEAD}, or a model's or an adapter's own files, "
+        f"{tuned}: expected one of {ADAPTER}/, {MODEL}/, {PACKED}/ and {HEAD}, or a model's or an adapter's own files, "
         f"found {' and '.join(found) or 'none'}. Train the run again."
     )
 
 
-def _full_updates(folder: Path, before: Checkpoint) -> Iterator[ModuleUpdate]:
-    after = Checkpoint.of_model(folder, where=str(folder))
+def _full_updates(after: Checkpoint, before: Checkpoint) -> Iterator[ModuleUpdate]:
     after.refuse_half(
         "Rounding to half precision is larger than most updates and would be measured in their place (a rank-8 update "
         "looks like rank 300 and more). Give the float32 weights, or the adapter."

@@ -65,6 +65,19 @@ def block_of(name: str) -> int | None:
     return int(found.group(2)) if found else None
 
 
+def pairs_of(tuned: Collection[str], base: Collection[str]) -> dict[str, str]:
+    """Base name -> tuned name, for every tensor that both have by name, in the base's order; shapes are not looked at."""
+    of_tuned, of_base = pair_prefixes(tuned, {current_name(name) for name in base})
+    ends = {name.removeprefix(of_tuned): name for name in tuned if name.startswith(of_tuned)}
+    pairs = {}
+    for name in base:
+        now = current_name(name)
+        found = ends.get(now.removeprefix(of_base)) if now.startswith(of_base) else None
+        if found is not None:
+            pairs[name] = found
+    return pairs
+
+
 def match(
     tuned: Mapping[str, tuple[int, ...]], base: Mapping[str, tuple[int, ...]], *, where: str, of: str
 ) -> dict[str, str]:
@@ -80,14 +93,7 @@ def match(
         ModelError: If the tuned model is of another base: no name is common, shapes differ, or one has a tensor in a
             part of the network, or a block, that the other has without it.
     """
-    of_tuned, of_base = pair_prefixes(tuned, {current_name(name) for name in base})
-    ends = {name.removeprefix(of_tuned): name for name in tuned if name.startswith(of_tuned)}
-    pairs = {}
-    for name in base:
-        now = current_name(name)
-        found = ends.get(now.removeprefix(of_base)) if now.startswith(of_base) else None
-        if found is not None:
-            pairs[name] = found
+    pairs = pairs_of(tuned, base)
     if not pairs:
         raise another_base(where, of, "no tensor of one has its name in the other")
     for name, twin in pairs.items():

@@ -178,3 +178,14 @@ def test_a_folder_that_cannot_be_written_is_said(here):
     with pytest.raises(TunescopeError, match="names worker 3"):
         write_scripts(Path("studies/phase1.yaml"), Path("t"), workers=2)
     assert not (here / "t").exists()
+
+
+def test_a_folder_below_a_file_is_said(here):
+    with pytest.raises(TunescopeError, match=r"vm1.sh cannot be written: Not a directory"):
+        write_scripts(Path("studies/demo.yaml"), Path("studies/demo.yaml/scripts"), workers=1)
+
+
+def test_scripts_in_the_folder_itself_are_started_by_a_path(here):
+    written = write_scripts(Path("studies/demo.yaml"), Path(), workers=1)
+    assert "nohup ./vm1.sh >/dev/null" in written.next_steps[1]
+    assert "nohup ./vm1.sh >/dev/null" in Path("vm1.sh").read_text()

@@ -112,12 +112,12 @@ def test_a_failure_says_its_tries_and_who_waits_and_what_shows_the_log(stored):
     )
     failure = Failure(
         label=job.label,
-        reason="no memory",
+        reason="no row",
         error="E",
         traceback="",
         log="x",
         failed_at=datetime(2026, 1, 2, tzinfo=UTC),
-        cause="out_of_memory",
+        cause="code",
         attempts=(attempt,),
     )
     stored.store.begin(job.kind, job.id)
@@ -127,6 +127,29 @@ def test_a_failure_says_its_tries_and_who_waits_and_what_shows_the_log(stored):
     assert one.waiting == ("rte-lora-seed1-evaluate",)
     assert shlex.split(one.log_command) == ["tail", "-n", "50", str(stored.store.log_file(job.kind, job.id))]
     assert "'" in one.log_command  # the store's name holds a blank
+
+
+def test_a_try_that_another_follows_is_no_failure_yet(stored):
+    """Until its last try the job is left, also where the run was killed before the next."""
+    job = stored.jobs["rte-lora-seed1"]
+    stored.store.begin(job.kind, job.id)
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    tries = [Attempt(cause="lost", reason="r", worker="w", ended_at=when, duration_s=5.0)] * 2
+    for attempts, state in ((tries[:1], "missing"), (tries, "failed")):
+        failure = Failure(
+            label=job.label,
+            reason="SIGKILL",
+            error="lost",
+            traceback="",
+            log="x",
+            failed_at=when,
+            cause="lost",
+            attempts=tuple(attempts),
+        )
+        stored.store.fail(job.kind, job.id, failure)
+        (one,) = [one for one in study_status(stored.store.path).jobs if one.job.id == job.id]
+        assert (one.state, one.failure) == (state, failure if state == "failed" else None)
+    assert one.reason.startswith("SIGKILL")
 
 
 def test_a_failure_that_cannot_be_read_is_one(stored):

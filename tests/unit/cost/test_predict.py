@@ -48,6 +48,22 @@ def test_full_fine_tuning_pays_for_masters_gradients_and_moments() -> None:
     assert full.scratch_gib == pytest.approx(32 * (TINYLLAMA.backbone_parameters + 4096) / 2**30)
 
 
+def test_a_packed_full_model_takes_two_thirds_and_nothing_else_changes() -> None:
+    plain, packed = _training(Full()), _training(Full(), pack_weights=True)
+    assert 0.6 < packed.disk_gib / plain.disk_gib < 0.7
+    assert (packed.seconds, packed.memory_gib, packed.scratch_gib) == (
+        plain.seconds,
+        plain.memory_gib,
+        plain.scratch_gib,
+    )
+    (told,) = set(packed.assumptions) - set(plain.assumptions)
+    assert "a packed full model takes" in told
+    for method in (Lora(rank=8), HeadOnly()):
+        assert _training(method, pack_weights=True) == _training(method)
+    trial = {"keep_weights": False}
+    assert _training(Full(), pack_weights=True, **trial) == _training(Full(), **trial)
+
+
 def test_time_follows_the_operations() -> None:
     """6 W T for full fine-tuning over the speed reached is most of the time on a device without overheads."""
     ideal = replace(L4, kernel_s=0.0, bandwidth_gb_s=1e9)

@@ -210,3 +210,13 @@ def test_the_line_of_a_run_that_was_killed():
     line = line_of_killed(run.live(33.0), MOMENT)
     assert (line.done, line.left, line.duration_s, line.ended_at) == (1, 2, 33.0, MOMENT)
     assert (line.interrupted, line.killed) == (True, True)
+
+
+def test_jobs_that_waited_for_a_worker_are_shown_with_the_one_that_took_them():
+    run = Run(executor="ray")
+    run.take(*(JobStarted(job=job, worker="") for job in run.jobs[1:3]))
+    run.take(_seen("node-a gpu 0", job_id=run.jobs[1].id), _seen("node-b gpu 0", job_id=run.jobs[2].id))
+    assert [(worker.name, worker.job.label) for worker in run.live().workers if worker.job] == [
+        ("node-a gpu 0", "two"),
+        ("node-b gpu 0", "three"),
+    ]

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 import psutil
 import pytest
@@ -95,15 +96,16 @@ def test_the_only_worker_takes_a_job_that_it_lost(make):
 def test_workers_are_told_of_as_they_start_run_and_rest(make):
     executor, events = make(1), []
     job = fake_job("a", sleep_s=1.5)
+    began = time.monotonic()
     _run(executor, job, events.append)
+    seconds = time.monotonic() - began
     states = [event.worker for event in events if isinstance(event, WorkerSeen)]
-    assert [state.state for state in states][:2] == ["starting", "running"]
-    assert states[-1].state == "idle"
+    assert [name for name, _ in groupby(state.state for state in states)] == ["starting", "running", "idle"]
     assert {state.job_id for state in states[:-1]} == {job.id}
     assert states[-1].job_id is None
     assert {(state.name, state.device, state.host) for state in states} == {("worker 1", "cpu", os.uname().nodename)}
     assert any((state.rss_gib or 0.0) > 0.01 for state in states)
-    assert len(states) < 8
+    assert len(states) <= 3 + seconds  # at every change, else once a second
 
 
 def test_progress_is_told_a_few_times_a_second_and_at_the_end(make):

@@ -25,6 +25,7 @@ from tunescope.models.checkpoint import describe_checkpoint, load_checkpoint
 from tunescope.models.saving import save_tuned
 from tunescope.representations.reads import pool
 from tunescope.representations.states import StateReader
+from tunescope.weights.packed import twins_in
 
 
 def _run(folder, base, method, kind="classification", num_labels=3):
@@ -41,8 +42,30 @@ def _run(folder, base, method, kind="classification", num_labels=3):
     return network, model
 
 
+def _packed_run(folder, base):
+    """A full model as a run keeps it packed, and the model in memory."""
+    _, model = _run(folder, base, Full())
+    shutil.rmtree(folder / "model")
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    save_tuned(model, "full", folder, base=twins_in(base, shapes))
+    return model
+
+
 def _loaded(folder, base, name=None):
     return load_checkpoint(describe_checkpoint(folder), BaseModelSpec(name=name or str(base)), base)
+
+
+@pytest.mark.parametrize("inner", ["", "packed"])
+def test_a_packed_run_of_ours_comes_back_as_it_was(inner, tmp_path):
+    base = tiny_llama(tmp_path / "base")
+    model = _packed_run(tmp_path / "run", base)
+    found = describe_checkpoint(tmp_path / "run" / inner)
+    assert (found.kind, found.is_run, found.task_kind, found.num_labels) == ("model", True, "classification", 3)
+    _, again = _loaded(tmp_path / "run" / inner, base)
+    assert not again.training
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+    with pytest.raises(ModelError, match="was packed against another tensor"):
+        _loaded(tmp_path / "run" / inner, tiny_llama(tmp_path / "other", seed=1))
 
 
 KINDS = [("classification", 3), ("regression", 1), ("question_answering", 2)]

@@ -13,6 +13,7 @@ from tiny import TINY, tiny_batch, tiny_bert, tiny_llama, tiny_network
 from tunescope.errors import ModelError
 from tunescope.methods import AnyPeft, Full, HeadOnly, Lora
 from tunescope.models.saving import load_tuned, save_tuned
+from tunescope.weights.packed import twins_in
 
 METHODS = (Full(), HeadOnly(), Lora(rank=2), AnyPeft(config_class="IA3Config"))
 
@@ -35,6 +36,50 @@ def test_every_tensor_comes_back(method, name: str, kind: str, tmp_path: Path) -
     assert before.keys() == after.keys()
     differing = {key for key in before if not torch.equal(before[key], after[key])}
     assert all("original_module" in key for key in differing), "the untrained head is the new seed's, all else is equal"
+
+
+@pytest.mark.parametrize("kind", ["classification", "question_answering"])
+@pytest.mark.parametrize("name", TINY)
+def test_every_tensor_of_a_packed_model_comes_back(name: str, kind: str, tmp_path: Path) -> None:
+    folder, out = TINY[name](tmp_path / "base"), tmp_path / "out"
+    model = _tuned(Full(), folder, kind)
+    out.mkdir()
+    save_tuned(model, "full", out, base=_twins(model, folder))
+    assert sorted(path.name for path in out.rglob("*")) == [
+        "config.json",
+        "packed",
+        "packed-00001-of-00001.safetensors",
+    ]
+    again = load_tuned(tiny_network(folder, task_kind=kind, seed=99), out)
+    assert not again.training
+    before, after = model.state_dict(), again.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+
+
+def test_a_packed_model_knows_its_base(tmp_path: Path) -> None:
+    folder, other = tiny_llama(tmp_path / "base"), tiny_llama(tmp_path / "other", seed=1)
+    model = _tuned(Full(), folder, "classification")
+    save_tuned(model, "full", tmp_path, base=_twins(model, folder))
+    with pytest.raises(ModelError, match=r"was packed against another tensor .* Give the very base model"):
+        load_tuned(tiny_network(other), tmp_path)
+    with pytest.raises(ModelError, match=r"does not fit the network"):
+        load_tuned(tiny_network(folder, num_labels=3), tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["half", "none"])
+def test_packed_files_that_are_not_whole(harm: str, tmp_path: Path) -> None:
+    folder, out = tiny_llama(tmp_path / "base"), tmp_path / "out"
+    out.mkdir()
+    model = _tuned(Full(), folder, "classification")
+    save_tuned(model, "full", out, base=_twins(model, folder))
+    (weights,) = out.rglob("*.safetensors")
+    if harm == "half":
+        weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    else:
+        weights.unlink()
+    with pytest.raises(ModelError):
+        load_tuned(tiny_network(folder), out)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +156,7 @@ def test_files_that_are_not_whole(method, harm: str, tmp_path: Path) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path / "base")
-    with pytest.raises(ModelError, match=r"expected one of adapter/, model/ and head.safetensors, found none"):
+    with pytest.raises(ModelError, match=r"expected one of adapter/, model/, packed/ and head.safetensors, found none"):
         load_tuned(tiny_network(folder), tmp_path)
 
 
@@ -125,3 +170,7 @@ def _tuned(method, folder: Path, kind: str):
             if weight.requires_grad:
                 weight.add_(0.05 * torch.randn_like(weight))
     return model
+
+
+def _twins(model, folder: Path):
+    return twins_in(folder, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()})

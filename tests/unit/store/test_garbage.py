@@ -186,6 +186,16 @@ def test_a_run_on_the_store_keeps_gc_out(store, used):
     store.verify("fake", used["kept"].id)
 
 
+def test_what_a_run_under_way_works_on_is_not_called_cut_off(store, used):
+    with Store.open(store.path, create=False).lock():
+        found = collect_garbage(store)
+    assert not {item.reason for item in found.items} & {"half-made", "finished", "temporary", "unwanted checkpoint"}
+    assert any("a run is under way" in note for note in found.notes)
+    after = collect_garbage(store)
+    assert {"half-made", "finished", "unwanted checkpoint"} <= {item.reason for item in after.items}
+    assert not any("under way" in note for note in after.notes)
+
+
 def test_a_job_that_a_process_still_holds_is_left_alone(store, used):
     with job_held(store, "fake", used["dropped"].id):
         descriptor = os.open(store.path / "work" / f".busy-fake-{used['dropped'].id}", os.O_RDONLY)

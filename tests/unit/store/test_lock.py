@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tunescope.errors import StoreError
-from tunescope.store.lock import command_line, descriptor_held, held
+from tunescope.store.lock import command_line, descriptor_held, held, is_held
 
 
 def test_a_second_holder_is_refused_and_told_who_holds_it(tmp_path):
@@ -104,3 +104,13 @@ def test_the_descriptor_is_known_while_the_lock_is_held(tmp_path):
         assert os.fstat(descriptor_held(tmp_path / "lock")).st_ino == (tmp_path / "lock").stat().st_ino
         assert descriptor_held(tmp_path / "other") is None
     assert descriptor_held(tmp_path / "lock") is None
+
+
+def test_who_only_looks_sees_whether_it_is_held(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    with held(path):
+        assert is_held(path)
+    assert not is_held(path)
+    with held(path):  # looking took nothing
+        pass

@@ -34,6 +34,6 @@ def test_readers_share_it_and_a_run_is_kept_out(store):
 
 
 def test_who_holds_it_is_said(store):
-    said = pytest.raises(StoreError, match=r"is in use: its lock file says .*\"pid\": ")
+    said = pytest.raises(StoreError, match=r"is in use by process \d+ on \S+ since ")
     with store.lock(), said, kept_as_it_is(store.layout):
         pass

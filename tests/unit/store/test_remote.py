@@ -311,3 +311,31 @@ def _until(holds):
     while not holds():
         assert time.monotonic() < deadline, "did not happen within 10 s"
         time.sleep(0.01)
+
+
+def test_a_torn_failure_and_a_study_that_is_no_text_are_named_and_files_of_others_left_alone(remote, stores, there):
+    for name in ("studies/.DS_Store", "studies/.trash/study.yaml", "artifacts/strange/record.json"):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_text("{}")
+    assert remote.pull_all(stores[0]) == 0
+    assert stores[0].studies.names() == []
+    (there / "failures").mkdir(exist_ok=True)
+    torn = there / "failures" / f"{JOB.kind}-{JOB.id}.json"
+    torn.write_text("{")
+    with pytest.raises(StoreError, match=rf"/failures/{JOB.kind}-{JOB.id}.json is torn: delete it"):
+        remote.pull_all(stores[0])
+    torn.unlink()
+    (there / "studies" / "glue").mkdir(parents=True)
+    (there / "studies" / "glue" / "study.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(StoreError, match=r"/studies/glue/study.yaml is no text: delete it"):
+        remote.pull_all(stores[0])
+
+
+def test_reading_the_copy_that_a_run_works_in_changes_nothing_of_it(remote, made, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made.studies.save("glue", "name: glue # as it was\n", [], {})
+    remote.push_study(made, "glue")
+    with working_copy(remote.url, create=False, pace=FAST) as (copy, _):
+        copy.studies.save("glue", "name: glue # as it is run now\n", [], {})
+        assert reading_copy(remote.url).studies.file("glue").read_text() == "name: glue # as it is run now\n"
+    assert reading_copy(remote.url).studies.file("glue").read_text() == "name: glue # as it is run now\n"

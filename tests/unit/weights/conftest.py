@@ -11,15 +11,18 @@ import torch
 
 from tiny import TINY, tiny_network
 from tunescope.models.saving import save_tuned
+from tunescope.weights.packed import twins_in
 
 Tune = Callable[..., tuple[Any, Path, Path]]
 
 
 @pytest.fixture
 def tune(tmp_path: Path) -> Tune:
-    """(method, tiny model's name, task kind) -> the tuned model, its folder and the base folder."""
+    """(method, tiny model's name, task kind, packed or not) -> the tuned model, its folder and the base folder."""
 
-    def make(method: Any, name: str = "bert", kind: str = "classification", *, by: float = 0.05) -> Any:
+    def make(
+        method: Any, name: str = "bert", kind: str = "classification", *, by: float = 0.05, packed: bool = False
+    ) -> Any:
         base, out = tmp_path / f"base-{name}", tmp_path / "out"
         TINY[name](base)
         out.mkdir()
@@ -29,7 +32,8 @@ def tune(tmp_path: Path) -> Tune:
             for weight in model.parameters():
                 if weight.requires_grad:
                     weight.add_(by * torch.randn_like(weight))
-        save_tuned(model, method.kind, out)
+        shapes = {own: tuple(tensor.shape) for own, tensor in model.state_dict().items()}
+        save_tuned(model, method.kind, out, base=twins_in(base, shapes) if packed else None)
         return model, out, base
 
     return make

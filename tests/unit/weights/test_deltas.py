@@ -34,6 +34,29 @@ def test_a_full_model(tune, name: str, kind: str) -> None:
         np.testing.assert_array_equal(update.dense(), expected.numpy())
 
 
+@pytest.mark.parametrize("kind", ["classification", "question_answering"])
+@pytest.mark.parametrize("name", TINY)
+def test_a_packed_model_gives_the_same_updates(tune, name: str, kind: str) -> None:
+    _, plain, base = tune(Full(), name, kind)
+    shutil.move(plain, plain.with_name("plain"))
+    _, packed, _ = tune(Full(), name, kind, packed=True)
+    expected = list(module_updates(plain.with_name("plain"), base))
+    assert len(expected) > 15
+    for folder in (packed, packed / "packed"):
+        pairs = zip(expected, module_updates(folder, base), strict=True)
+        assert all(a.module == b.module and a.dense().tobytes() == b.dense().tobytes() for a, b in pairs)
+
+
+def test_a_packed_model_of_another_base(tune, tmp_path: Path) -> None:
+    _, out, _ = tune(Full(), "llama", packed=True)
+    with pytest.raises(ModelError, match=r"was packed against another tensor"):
+        list(module_updates(out, tiny_llama(tmp_path / "other", seed=3)))
+    with pytest.raises(ModelError, match=r"not tuned from .* which is not in it"):
+        module_updates(out, tiny_bert(tmp_path / "stranger"))
+    with pytest.raises(ModelError, match=r"not tuned from"):
+        list(module_updates(out, tiny_llama(tmp_path / "fewer", num_hidden_layers=1)))
+
+
 def test_a_head_alone_changes_nothing(tune) -> None:
     _, out, base = tune(HeadOnly())
     assert list(module_updates(out, base)) == []
@@ -107,7 +130,9 @@ def test_folders_that_are_not_there(tune, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"has no model.safetensors"):
         module_updates(out, tmp_path / "empty")
-    with pytest.raises(ModelError, match=r"expected one of adapter/, model/ and head.safetensors, .*found none"):
+    with pytest.raises(
+        ModelError, match=r"expected one of adapter/, model/, packed/ and head.safetensors, .*found none"
+    ):
         module_updates(tmp_path / "empty", base)
     shutil.copytree(out / "model", out / "adapter")
     with pytest.raises(ModelError, match=r"found adapter and model"):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tunescope.analysis.collect import ResultRow
 from tunescope.analysis.findings import Findings
-from tunescope.models.saving import ADAPTER, HEAD, MODEL
+from tunescope.models.saving import ADAPTER, HEAD, MODEL, PACKED
 from tunescope.report.content import numbers
 from tunescope.report.content.table import Cell, Column, Row, Table, text
 from tunescope.report.export.markdown import fenced, markdown_table, plain
@@ -36,12 +36,14 @@ _HUB_METRICS = {
 """Score -> the hub's name for it, where that differs."""
 
 
-def saved_as(record: Record) -> Literal["adapter", "model", "head"] | None:
+def saved_as(record: Record) -> Literal["adapter", "model", "packed", "head"] | None:
     """What of its weights a training left in its folder; None where it left none."""
     kept = {PurePosixPath(name).parts[0] for name in record.files}
     if ADAPTER in kept:
         return "adapter"
-    return "model" if MODEL in kept else "head" if HEAD in kept else None
+    if MODEL in kept:
+        return "model"
+    return "packed" if PACKED in kept else "head" if HEAD in kept else None
 
 
 def model_card(run: RunCell, findings: Findings, store: Store) -> str:

@@ -80,7 +80,7 @@ def script(common: ScriptsFor, load: WorkerLoad) -> str:
         study_path=_remark(common.path),
         what=_remark(what_of(load.jobs)),
         device=f"{common.device.name} ({gib(common.device.memory_gib)})",
-        script=_remark(shlex.quote(str(file))),
+        script=_remark(_command(file)),
         log=_remark(shlex.quote(str(log))),
         way_back="/" + "/".join(".." for _ in common.folder.parts) if common.folder.parts else "",
         study=_word(common.path),
@@ -124,7 +124,7 @@ def next_steps(common: ScriptsFor) -> list[str]:
     merged = shlex.quote(str(common.store))
     mirror = "" if common.mirror is None else f" --mirror {shlex.quote(str(common.mirror))}"
     changes = "".join(f" --set {shlex.quote(change)}" for change in common.changes)
-    some = shlex.quote(str(common.file(1)))
+    some = _command(common.file(1))
     return [
         "1. Have this folder, with the study, its data files and these scripts, on every machine, and tunescope installed there.",
         f"2. On the first machine: nohup {some} >/dev/null 2>&1 &   on the others theirs. "
@@ -133,6 +133,11 @@ def next_steps(common: ScriptsFor) -> list[str]:
         f"4. There: tunescope run {shlex.quote(str(common.path))} --store {merged}{mirror}{changes}   "
         "which makes what is missing, if anything is, and writes the report.",
     ]
+
+
+def _command(script: Path) -> str:
+    """What starts a script in the folder that the study is run from: without a slash it would be looked for on the PATH."""
+    return shlex.quote(str(script) if len(script.parts) > 1 else f"./{script}")
 
 
 def _word(path: Path) -> str:

@@ -111,17 +111,17 @@ class RunProgress:
                 if seen.state == "lost":
                     self._print(f"{seen.name} was lost (process {seen.pid} on {seen.host})", "yellow")
             case StopAsked(num_under_way=number):
-                jobs = "1 job" if number == 1 else f"{number} jobs"
-                self._print(f"stopping once {jobs} under way wrote a checkpoint; asked once more, at once", "yellow")
+                jobs = "1 job under way" if number == 1 else f"{number} jobs under way"
+                first = f" once {jobs} ended, trainings with a checkpoint; asked once more, at once" if number else ""
+                self._print(f"stopping{first}", "yellow")
             case _:
                 assert_never(event)
 
     def _print_end(self, outcome: Outcome) -> None:
         job, took = outcome.job, f"{outcome.duration_s:.1f} s"
         if outcome.status == "stopped":
-            self._print(
-                f"{' ' * len(self._place())} {job.label}  stopped after {took}; the next run goes on with it", "yellow"
-            )
+            then = "goes on with it" if job.config.keeps_checkpoints else "does it anew"
+            self._print(f"{' ' * len(self._place())} {job.label}  stopped after {took}; the next run {then}", "yellow")
             return
         self._ended.add(job.id)
         if outcome.error is None:

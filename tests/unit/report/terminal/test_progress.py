@@ -7,7 +7,7 @@ import io
 
 from rich.console import Console
 
-from fake_steps import fake_job
+from fake_steps import fake_job, fake_training
 from tunescope.execution.events import (
     JobBlocked,
     JobEnded,
@@ -168,11 +168,15 @@ def test_lost_workers_and_a_stop():
         WorkerSeen(worker=WorkerState(name="worker 2", host="node-a", pid=8, device="cpu", state="idle")),
         StopAsked(num_under_way=1),
         JobEnded(outcome=Outcome(job=job, status="stopped", duration_s=4.0)),
+        JobEnded(outcome=Outcome(job=fake_training("two"), status="stopped", duration_s=5.0)),
+        StopAsked(num_under_way=0),
     )
     assert lines[1:] == [
         "worker 1 was lost (process 7 on node-a)",
-        "stopping once 1 job under way wrote a checkpoint; asked once more, at once",
-        "      one  stopped after 4.0 s; the next run goes on with it",
+        "stopping once 1 job under way ended, trainings with a checkpoint; asked once more, at once",
+        "      one  stopped after 4.0 s; the next run does it anew",
+        "      two  stopped after 5.0 s; the next run goes on with it",
+        "stopping",
     ]
 
 
