@@ -99,3 +99,11 @@ def test_exports_are_told_from_the_copy(finished, url):
     told = cache_folder(url) / "exports" / "tensorboard"
     assert told.is_dir()
     assert json.loads((cache_folder(url) / "store.json").read_text())
+
+
+def test_a_store_in_which_no_study_has_begun_says_so(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    RemoteStore.open(f"file://{tmp_path}/bucket/new", create=True)
+    said = finished.tunescope("status", f"file://{tmp_path}/bucket/new")
+    assert said.code == 2
+    assert "which study? No study has run in this store." in said.err

@@ -163,3 +163,22 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.rstrip().endswith("[]")
     assert time.monotonic() - began < 10.0  # a tenth of a second where nobody else is at work
+
+
+def test_an_interrupt_inside_an_exec_ends_with_130_under_python_m_too(tmp_path):
+    """CPython remembers such an interrupt, and would end the process by SIGINT."""
+    (tmp_path / "interrupted.py").write_text(
+        "from tunescope import cli\n"
+        "def make_parser():\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "class Parser:\n"
+        "    def parse_args(self, argv):\n"
+        "        import argparse\n"
+        "        return argparse.Namespace(command=lambda arguments: make_parser())\n"
+        "cli.make_parser = Parser\n"
+        "raise SystemExit(cli.main([]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (130, "tunescope: interrupted\n")

@@ -110,6 +110,8 @@ def run_study(
             counted = replace(plan, study=with_own_rows(spec, source))
             plan = replace(fit_to_memory(counted, architectures(spec, source), expected_device(spec)), study=spec)
         kept.studies.save(spec.name, text, [_job_line(job) for job in plan.jobs], known_of(spec, source).model_dump())
+        if remote is not None:
+            remote.push_study(kept, spec.name)  # who looks from another machine finds the study before it has ended
         place = make_executor(
             name if is_work_left else "inline",
             kept,

@@ -102,8 +102,10 @@ def _from_store(folder: Path, mirror: Path | None, changes: Sequence[str]) -> Op
     names = kept.studies.names()
     if name is None:
         if len(names) != 1:
+            if not names:
+                raise StoreError(f"{folder}: which study? No study has run in this store.")
             told = f"it holds {len(names)}: {', '.join(names)}. Name one, such as {root / 'studies' / names[0]}"
-            raise StoreError(f"{folder}: which study? {told if names else 'No study has run in this store'}.")
+            raise StoreError(f"{folder}: which study? {told}.")
         name = names[0]
     file = kept.studies.file(name)
     spec = parse_study(read_study_text(file), str(file), changes)

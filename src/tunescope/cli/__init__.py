@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("tunescope: interrupted", file=sys.stderr)
+        # Where it passed through an `exec`, as in the making of a dataclass, CPython ends `python -m` by SIGINT whatever the exit
+        # code is, unless another `exec` has come to its end since.
+        exec("")
         return 130
     except BrokenPipeError:
         stop_writing()
