@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from tunescope.errors import StopRequested
 from tunescope.execution import InlineExecutor
-from tunescope.execution.devices import worker_devices
-from tunescope.execution.local import LocalExecutor
+from tunescope.execution.local.devices import worker_devices
+from tunescope.execution.local.executor import LocalExecutor
 from tunescope.hub.source import Source
 from tunescope.steps.context import Progress, Step, StepContext
 from tunescope.store import Store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fake_steps import fake_context
 
 if TYPE_CHECKING:
-    from tunescope.execution.ray import RayExecutor
+    from tunescope.execution.ray.executor import RayExecutor
     from tunescope.store import Store
 
 TESTS = Path(__file__).resolve().parent
@@ -66,7 +66,7 @@ class ThreeNodes:
 
 def ray_executor(store: Store, counts: Path, address: str, **more: Any) -> RayExecutor:
     """The executor over the fake steps."""
-    from tunescope.execution.ray import RayExecutor
+    from tunescope.execution.ray.executor import RayExecutor
 
     return RayExecutor(
         store, fake_context(), steps="fake_steps:fake_steps", steps_arguments=(counts,), address=address, **more

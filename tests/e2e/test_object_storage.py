@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fsspec", reason="needs fsspec: pip install 'tunescope[ray]'")
 
 from tunescope.store import Store
-from tunescope.store.remote import RemoteStore, cache_folder
+from tunescope.store.remote.storage import RemoteStore, cache_folder
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ pytest.importorskip("ray", reason="needs Ray: pip install 'tunescope[ray]'")
 pytestmark = pytest.mark.slow  # starting a cluster takes seven seconds, each test three more
 
 from ray_cluster import ThreeNodes, ray_executor  # noqa: E402
-from tunescope.execution.ray import RayExecutor  # noqa: E402
-from tunescope.store.remote import RemoteStore  # noqa: E402
+from tunescope.execution.ray.executor import RayExecutor  # noqa: E402
+from tunescope.store.remote.storage import RemoteStore  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_node_that_comes_later_is_used(nodes, store, tmp_path):
 
 
 def test_a_node_with_another_version_is_named_before_anything_runs(nodes, store, tmp_path, monkeypatch):
-    import tunescope.execution.ray as ray_module
+    import tunescope.execution.ray.executor as ray_module
 
     monkeypatch.setattr(ray_module, "library_versions", lambda: {"tunescope": "9.9.9", "torch": "2.0.0"})
     with pytest.raises(

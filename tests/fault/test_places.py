@@ -133,7 +133,9 @@ def test_a_store_that_may_not_be_read_or_written_is_read_as_far_as_it_can_be(fau
     assert _as_a_user(faulty, "status", faulty.path, "--store", faulty.store).returncode == 0
     said = _as_a_user(faulty, "run", faulty.path, "--store", faulty.store)
     assert said.returncode == 2
-    assert f"the store {faulty.store} is not writable: change that, or name another folder with --store." in said.stderr
+    assert "is not writable" in said.stderr
+    assert str(faulty.store) in said.stderr
+    assert "or name another folder with --store" in said.stderr
     faulty.store.chmod(0o000)
     said = _as_a_user(faulty, "status", faulty.path, "--store", faulty.store)
     assert said.returncode == 2

@@ -16,7 +16,7 @@ import pytest
 from fake_steps import fake_context, fake_job, fake_training, ran
 from tunescope.execution import JobRetried, JobStarted, WorkerSeen, run_plan
 from tunescope.store import Store
-from tunescope.store.remote import RemoteStore
+from tunescope.store.remote.storage import RemoteStore
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'tunescope[ray]'")
 pytestmark = pytest.mark.slow  # starting a cluster takes seven seconds, each test three more
@@ -144,7 +144,7 @@ def test_a_worker_that_is_killed_or_leaves_is_replaced(shared, store, counts):
 def test_a_deadline_and_a_limit_of_memory_end_a_job(shared, store, counts):
     from dataclasses import replace
 
-    from tunescope.execution.ray import RayExecutor
+    from tunescope.execution.ray.executor import RayExecutor
     from tunescope.study.spec import Compute
 
     context = replace(fake_context(), compute=Compute(job_timeout_s=4.0, worker_memory_gib=0.4))

@@ -15,7 +15,7 @@ import pytest
 
 from fake_steps import fake_job, fake_training, local, ran
 from tunescope.execution import JobRetried, WorkerSeen, run_plan
-from tunescope.execution.machine_memory import MachineMemory
+from tunescope.execution.local.machine_memory import MachineMemory
 from tunescope.store import Store
 
 _HERE = Path(__file__).resolve().parent

@@ -15,7 +15,7 @@ from tunescope.steps import STEPS
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import chosen_device, chosen_threads
 from tunescope.store import Store
-from tunescope.store.remote import RemoteStore
+from tunescope.store.remote.storage import RemoteStore
 from tunescope.study.shards import Shard
 from tunescope.study.spec import StudySpec
 
@@ -85,7 +85,7 @@ def make_executor(
         logs=_logs(spec, part),
     )
     if name == "ray":
-        from tunescope.execution.ray import RayExecutor
+        from tunescope.execution.ray.executor import RayExecutor
 
         return RayExecutor(
             store,
@@ -98,8 +98,8 @@ def make_executor(
     device = chosen_device(compute.device)
     if name == "inline":
         return InlineExecutor(store, STEPS, replace(context, device=device))
-    from tunescope.execution.devices import num_gpus_here, worker_devices
-    from tunescope.execution.local import LocalExecutor
+    from tunescope.execution.local.devices import num_gpus_here, worker_devices
+    from tunescope.execution.local.executor import LocalExecutor
 
     devices = worker_devices(
         num_workers,

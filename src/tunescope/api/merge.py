@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunescope.store import merge
-from tunescope.store.merge import Merged
+from tunescope.store.merging import merge
+from tunescope.store.merging.merge import Merged
 from tunescope.study.configs import RepresentConfig
 
 MADE_ON_EACH = frozenset({RepresentConfig.kind})

@@ -14,15 +14,15 @@ from tunescope.api.report import write_opened
 from tunescope.api.stored import DEFAULT_STORE, Opened, plan_of, store_if_any
 from tunescope.errors import TunescopeError
 from tunescope.execution.events import Event, OnEvent
-from tunescope.execution.live import LiveBoard
+from tunescope.execution.live.board import LiveBoard
 from tunescope.execution.runner import Summary, run_plan
 from tunescope.hub.source import Source
 from tunescope.preflight.whole import check_whole
 from tunescope.steps.device import chosen_device
 from tunescope.steps.inputs import forget_inputs
 from tunescope.store import Store
-from tunescope.store.remote import RemoteStore, is_url
-from tunescope.store.working_copy import working_copy
+from tunescope.store.remote.storage import RemoteStore, is_url
+from tunescope.store.remote.working_copy import working_copy
 from tunescope.study.fitting import fit_to_memory
 from tunescope.study.job import Job
 from tunescope.study.known import architectures, expected_device, known_of, source_for

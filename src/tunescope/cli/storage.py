@@ -55,7 +55,7 @@ def with_copies(arguments: argparse.Namespace) -> argparse.Namespace:
 
 def _copy_of(url: str, copies: dict[str, Path]) -> Path:
     """The copy of a store, or of one study of it: `URL/studies/NAME`."""
-    from tunescope.store.working_copy import reading_copy
+    from tunescope.store.remote.working_copy import reading_copy
 
     root, studies, study = url.rstrip("/").rpartition("/studies/")
     if not studies or "/" in study:
@@ -66,6 +66,6 @@ def _copy_of(url: str, copies: dict[str, Path]) -> Path:
 
 
 def _is_url(text: str) -> bool:
-    from tunescope.store.remote import is_url
+    from tunescope.store.remote.storage import is_url
 
     return is_url(text)

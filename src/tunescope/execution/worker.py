@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tunescope.errors import BegunOtherwiseError, NotFiniteError, StopRequested, StoreError, TunescopeError
 from tunescope.execution.job_log import logging_to, named_log
-from tunescope.execution.memory import PeakMemory
 from tunescope.execution.order import Needed, Order
 from tunescope.execution.outcome import Result
-from tunescope.execution.telemetry import sampling
+from tunescope.execution.telemetry.peak_memory import PeakMemory
+from tunescope.execution.telemetry.sampling import sampling
 from tunescope.inference.out_of_memory import first_line, is_out_of_gpu_memory, is_out_of_memory
 from tunescope.steps.context import Progress, Step, StepContext
 from tunescope.store import Failure, RecordFields, Store

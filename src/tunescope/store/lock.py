@@ -94,7 +94,7 @@ def held_by_another(path: Path) -> str:
         if _is_dead(holder):
             who += (
                 ". That process has ended, but one that it started holds the store still: "
-                "`pgrep -fl tunescope.execution.serve` shows it"
+                "`pgrep -fl tunescope.execution.local.serve` shows it"
             )
     return f"the store {path.parent} is in use {who}. Wait until it has ended, or stop it; a store serves one run at a time."
 

@@ -9,7 +9,7 @@ import pytest
 from tunescope.api.executors import VARIABLE, executor_name, make_executor
 from tunescope.errors import TunescopeError
 from tunescope.execution import InlineExecutor
-from tunescope.execution.local import LocalExecutor
+from tunescope.execution.local.executor import LocalExecutor
 from tunescope.hub.source import Source
 from tunescope.store import Store
 from tunescope.study.load import parse_study

@@ -14,7 +14,7 @@ from stored_study import TEXT, StoredStudy
 from tunescope.api import status
 from tunescope.api.status import study_status
 from tunescope.execution.events import JobStarted, PlanSkipped, WorkerSeen, WorkerState
-from tunescope.execution.heard import Heard
+from tunescope.execution.live.heard import Heard
 from tunescope.store import Failure
 from tunescope.store.layout import Layout
 from tunescope.store.record import Attempt

@@ -70,7 +70,7 @@ def test_workers_that_do_not_go_are_told_of(tmp_path):
         held(tmp_path / "lock", patience_s=0.3),
     ):
         pass
-    assert "pgrep -fl tunescope.execution.serve" in str(error.value)
+    assert "pgrep -fl tunescope.execution.local.serve" in str(error.value)
     os.kill(pid, signal.SIGKILL)
     with held(tmp_path / "lock"):
         pass

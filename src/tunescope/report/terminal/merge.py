@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tunescope.report.terminal.garbage import size_shown
 from tunescope.report.terminal.inert import inert
-from tunescope.store.merge import Merged
+from tunescope.store.merging.merge import Merged
 
 
 def merge_summary(merged: Merged) -> RenderableType:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunescope.report.terminal.merge import merge_summary
 from tunescope.report.terminal.results import render
-from tunescope.store.merge import Merged
+from tunescope.store.merging.merge import Merged
 
 PLAIN = Merged(
     into=Path("all"),

@@ -22,7 +22,6 @@ base_models: [org/one, "org/[red]two"]
 tasks: [rte]
 methods: {full: {}}
 seeds: [1]
-trackers: {wandb: {project: "[blink]p"}}
 """
 
 _LLAMA = {
@@ -49,7 +48,6 @@ def test_every_job_is_listed_and_nothing_in_a_name_acts():
     assert "one-rte-full-seed1-evaluate" in shown
     assert "[red]two-rte-full-seed1-evaluate" in shown
     assert "2 worker(s), each: cpu" in shown
-    assert "[blink]p" in shown
 
 
 def test_a_baseline_that_was_asked_for_and_is_not_there_is_told():

@@ -1,0 +1,1 @@
+"""Jobs on a Ray cluster. `import ray` stands in this package alone, inside functions."""

@@ -1,0 +1,1 @@
+"""A store on object storage, and this machine's copy of it."""
