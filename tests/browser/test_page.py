@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.browser
 Opener = Callable[..., "Page"]
 
 WIDTHS = (1280, 390)
+
+
+def _until(page: Page, expression: str) -> None:
+    """Waits for a JavaScript expression to be true; the page forbids `eval`, with which playwright would wait by itself."""
+    deadline = time.monotonic() + 30.0
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not true within 30 s: {expression}"
+        page.wait_for_timeout(50)
 
 
 def _drawn(page: Page) -> int:
@@ -120,9 +129,10 @@ def test_a_link_from_outside_lands_on_its_row(opened: Opener) -> None:
     page = opened("nasty", hash="#row-399")
     row = page.locator("#row-399")
     row.wait_for()
-    page.wait_for_function(
+    _until(
+        page,
         "(() => { const { top, bottom } = document.getElementById('row-399').getBoundingClientRect();"
-        " return top >= 0 && bottom <= innerHeight; })()"
+        " return top >= 0 && bottom <= innerHeight; })()",
     )
 
 
@@ -177,9 +187,9 @@ def test_the_legend_switches_series_off_and_on(opened: Opener) -> None:
     assert page.evaluate(seen) == 4
     entry.click()
     assert entry.get_attribute("aria-pressed") == "false"
-    page.wait_for_function(f"{seen} === 2")
+    _until(page, f"{seen} === 2")
     entry.press("Space")
-    page.wait_for_function(f"{seen} === 4")
+    _until(page, f"{seen} === 4")
 
 
 def test_a_mark_leads_to_its_rows(opened: Opener) -> None:
@@ -203,9 +213,9 @@ def test_the_theme_changes_and_is_kept(opened: Opener) -> None:
     light = page.evaluate(ink)
     page.get_by_label("Theme").select_option("dark")
     assert page.evaluate(ground) == "rgb(21, 23, 27)"
-    page.wait_for_function(f"{ink} !== {json.dumps(light)}")
+    _until(page, f"{ink} !== {json.dumps(light)}")
     page.reload()
-    page.wait_for_function("document.documentElement.dataset.charts === 'ready'")
+    _until(page, "document.documentElement.dataset.charts === 'ready'")
     assert page.get_by_label("Theme").input_value() == "dark"
     assert page.evaluate(ground) == "rgb(21, 23, 27)"
     page.get_by_label("Theme").select_option("")

@@ -43,9 +43,9 @@ def folder(finished):
 def test_a_run_ends_with_the_table_and_the_path(finished, folder):
     again = finished.tunescope("run", finished.path, "--store", finished.store)
     assert again.code == 0, again.err
-    lines = again.out.rstrip().splitlines()
-    assert lines[-1] == f"Report: {folder / 'index.html'}"
-    assert "0 jobs done" in lines[-2]
+    counts, _, report = again.out.rpartition("Report: ")  # a long path makes the line of the counts wrap
+    assert report.strip() == str(folder / "index.html")
+    assert "0 jobs done" in counts
     assert "A against B" not in again.out  # comparisons are the report's, and `compare`'s
 
 

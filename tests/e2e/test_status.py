@@ -68,7 +68,9 @@ def test_what_runs_now_is_seen_with_nothing_but_the_store_and_that_its_driver_wa
     assert ["train", "0", "1", "0", "0"] in lines
     (worker,) = [line for line in said.out.splitlines() if "same-full-seed1 " in line]
     assert re.search(r"the command +same-full-seed1 +\d+/200000 +[\d.]+ +[\d.]+ +[\d:]+ left +[\d.]+ [GM]iB", worker)
-    assert re.search(rf"running for [\d.]+ \w+: .*\(process {running.pid} on .*; it wrote [^)]+\)", said.out)
+    assert re.search(
+        rf"running for [\d.]+ \w+: .*\(process {running.pid} on .*; it wrote [^)]+\)", " ".join(said.out.split())
+    )
     assert "predicted end: " in said.out
     assert "Store: " in said.out
 

@@ -12,7 +12,7 @@ from tunescope.analysis.optuna_storage import write_optuna_storage
 from tunescope.api.executors import check_asked, executor_name, make_executor
 from tunescope.api.report import write_opened
 from tunescope.api.stored import DEFAULT_STORE, Opened, plan_of, store_if_any
-from tunescope.errors import TunescopeError
+from tunescope.errors import StoreError, TunescopeError
 from tunescope.execution.events import Event, OnEvent
 from tunescope.execution.live.board import LiveBoard
 from tunescope.execution.runner import Summary, run_plan
@@ -127,10 +127,11 @@ def run_study(
         with LiveBoard(kept, jobs, study=spec.name, executor=name, num_workers=place.num_workers, shard=shard) as board:
             summary = run_plan(jobs, kept, place, _both(board.on_event, on_event))
         board.keep_history(summary)
-        write_optuna_storage(plan, kept, kept.studies.folder(spec.name))
+        warnings = _storage_problems(plan, kept)
         opened = Opened(plan=plan, store=kept, text=text)
         report, problem = (None, "") if summary.interrupted else _reported(opened)  # whoever stops it wants it to end
-        warnings = [] if told is None else told.finish(_HURRIED_S if summary.interrupted else PATIENCE_S)[1]
+        if told is not None:
+            warnings += told.finish(_HURRIED_S if summary.interrupted else PATIENCE_S)[1]
     return StudyRun(
         plan=plan,
         summary=summary,
@@ -191,6 +192,15 @@ def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> On
         second(event)
 
     return on_event
+
+
+def _storage_problems(plan: Plan, store: Store) -> list[str]:
+    """Writes the sweeps for Optuna's own tools; why it could not, where it could not: they are drawn from artifacts anyway."""
+    try:
+        write_optuna_storage(plan, store, store.studies.folder(plan.study.name))
+    except StoreError as error:
+        return [str(error)]
+    return []
 
 
 def _reported(opened: Opened) -> tuple[Path | None, str]:

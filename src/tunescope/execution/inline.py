@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tunescope.execution.cycles import CycleCollector
 from tunescope.execution.events import JobProgress, OnEvent, StopAsked
 from tunescope.execution.order import order_of
 from tunescope.execution.outcome import Outcome
@@ -31,6 +31,7 @@ class InlineExecutor:
         self._store = store
         self._steps = steps
         self._context = context
+        self._cycles = CycleCollector()
         self._next: tuple[Job, tuple[Attempt, ...]] | None = None
         self._keeps_checkpoints = False
         self._is_stopping = self._is_stop_told = False
@@ -63,7 +64,7 @@ class InlineExecutor:
             return Outcome(job=job, status=ended.status, duration_s=ended.duration_s, error=ended.error)
         finally:
             self._keeps_checkpoints = False
-            gc.collect()  # models hold cycles: without this the next job's peak memory holds this one's weights
+            self._cycles.collect()
 
     def on_stop_asked(self) -> bool:
         self._is_stopping = True
@@ -74,3 +75,4 @@ class InlineExecutor:
 
     def close(self) -> None:
         assert self._next is None, "a job was started and not waited for"
+        self._cycles.close()

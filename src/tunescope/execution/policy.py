@@ -11,6 +11,16 @@ MAX_RETRIES: dict[FailureCause, int] = {"out_of_memory": 6, "lost": 2, "timeout"
 machine, or one that hung: elsewhere, where there is an elsewhere. All other causes would come again: a loss that is not finite,
 a full disk, an error of the code."""
 
+_OF_THE_JOB: frozenset[FailureCause] = frozenset({"code", "not_finite", "out_of_memory"})
+
+
+def is_of_the_job(failure: Failure) -> bool:
+    """Whether the job failed by what it is: such a trial counts as failed in its sweep.
+
+    A lost machine, one that hung or a full disk says nothing of the job: what could do without it waits for it to run.
+    """
+    return failure.cause in _OF_THE_JOB
+
 
 def next_try(failure: Failure, attempts: Sequence[Attempt]) -> Attempt | None:
     """The failed try as an attempt, if the job is to be tried again; None where it has failed for good.

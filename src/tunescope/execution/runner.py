@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from tunescope.errors import StoreError
@@ -20,7 +20,7 @@ from tunescope.execution.events import (
 )
 from tunescope.execution.executor import Executor
 from tunescope.execution.outcome import Outcome
-from tunescope.execution.policy import next_try
+from tunescope.execution.policy import is_of_the_job, next_try
 from tunescope.execution.signals import stop_on_signals
 from tunescope.store import Store
 from tunescope.store.record import Attempt
@@ -239,15 +239,14 @@ class _Run:
             bisect.insort(self._ready, self._position[job.id])
             self._on_event(JobRetried(job=job, attempt=attempt, num_attempts=len(self._attempts[job.id])))
             return
-        tolerant = [
-            waiting for waiting in self._needed_by.get(job.id, []) if job.kind in waiting.config.makes_do_without
-        ]
-        is_tolerated = bool(tolerant) and len(tolerant) == len(self._needed_by[job.id])
+        waiting = self._needed_by.get(job.id, [])
+        tolerant = [one for one in waiting if is_of_the_job(outcome.error) and job.kind in one.config.makes_do_without]
+        is_tolerated = bool(tolerant) and len(tolerant) == len(waiting)
         (self._tolerated if is_tolerated else self._failed)[job.id] = outcome
         self._on_event(JobEnded(outcome=outcome))
         self._settle(job, tolerant)
         if not is_tolerated:
-            self._block_after(job)
+            self._block_after(job, do_without={one.id for one in tolerant})
 
     def _settle(self, job: Job, waiting: Sequence[Job] | None = None) -> None:
         """Tells jobs that need this one that it has ended; by default all of them."""
@@ -256,14 +255,14 @@ class _Run:
             if not self._missing[one.id] and one.id not in self._blocked:
                 bisect.insort(self._ready, self._position[one.id])
 
-    def _block_after(self, failed: Job) -> None:
+    def _block_after(self, failed: Job, do_without: Set[str]) -> None:
         """Blocks what needs the failed job, at any remove; what was blocked before now waits for one more."""
         reached = {failed.id}
         front = [failed.id]
         while front:
             before = front.pop()
             for job in self._needed_by.get(before, []):
-                if job.id in reached or (before == failed.id and failed.kind in job.config.makes_do_without):
+                if job.id in reached or (before == failed.id and job.id in do_without):
                     continue
                 reached.add(job.id)
                 front.append(job.id)

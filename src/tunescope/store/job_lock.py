@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tunescope.errors import StoreError
 from tunescope.store.atomic import writing_in
-from tunescope.store.names import SHORT_DIGITS, job_name
+from tunescope.store.names import SHORT_DIGITS
 from tunescope.store.store import Store
 
 PATIENCE_S = 90.0
@@ -32,7 +32,7 @@ def job_held(
     Raises:
         StoreError: If another process still holds it after `patience_s` seconds.
     """
-    path = store.path / "work" / f".busy-{job_name(kind, id)}"
+    path = store.layout.busy(kind, id)
     with writing_in(store.path):
         path.parent.mkdir(exist_ok=True)
     descriptor = _locked(path)
@@ -49,7 +49,8 @@ def job_held(
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while it is held: who waits for it finds out and makes its own
+        if _is_at(descriptor, path):
+            path.unlink(missing_ok=True)  # while it is held: who waits for it finds out and makes its own
         os.close(descriptor)
 
 
@@ -59,9 +60,17 @@ def _locked(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+        if _is_at(descriptor, path):
             return descriptor
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
         pass
     os.close(descriptor)
     return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file that is held is the one of that name; it may have been deleted, and made anew by another."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -38,6 +38,10 @@ class Layout:
     def log(self, kind: str, id: str) -> Path:
         return self.root / "logs" / f"{job_name(kind, id)}.log"
 
+    def busy(self, kind: str, id: str) -> Path:
+        """What a worker holds while it is on the job; no name of a job starts with a dot."""
+        return self.root / "work" / f".busy-{job_name(kind, id)}"
+
     def study(self, name: str) -> Path:
         return self.root / "studies" / study_name(name)
 

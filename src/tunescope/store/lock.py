@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ def held(path: Path, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
             yield
         finally:
             del _HELD[path.resolve()]
-            os.ftruncate(descriptor, 0)
+            with suppress(OSError):  # on a broken disk: who takes the lock next writes over it
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

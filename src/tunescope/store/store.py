@@ -9,7 +9,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +181,8 @@ class Store:
                 yield
             finally:
                 self._lock_depth = 0
+                with suppress(OSError):
+                    self.layout.trash.rmdir()  # where nothing is left in it
 
     def begin(self, kind: str, id: str) -> Work:
         """Makes a job's work folder, or takes the one an earlier try left: its scratch is kept, its output is not.
@@ -244,14 +246,15 @@ class Store:
             sync_folder(target.parent)
 
     def settle(self, kind: str, id: str) -> None:
-        """Deletes what a job needs no longer once its artifact is whole: its work folder and an earlier failure.
+        """Deletes what a job needs no longer once its artifact is whole: its work folder, its lock and an earlier failure.
 
         Part of `commit`; after a crash in between, the next run that finds the artifact does it.
         """
         folder = self.layout.work(kind, id)
         if folder.exists():
             self.discard(folder)
-        self.layout.failure(kind, id).unlink(missing_ok=True)
+        for file in (self.layout.busy(kind, id), self.layout.failure(kind, id)):
+            file.unlink(missing_ok=True)
 
     def fail(self, kind: str, id: str, failure: Failure) -> None:
         """Keeps why a job failed and its scratch, from which a retry goes on; what it had made so far is deleted.
@@ -315,9 +318,13 @@ class Store:
         """
         trash = self.layout.trash
         with writing_in(folder.parent):
-            trash.mkdir(parents=True, exist_ok=True)
             doomed = trash / f"{folder.parent.name}-{folder.name}-{os.getpid()}-{time.time_ns()}"
-            os.rename(folder, doomed)
+            trash.mkdir(parents=True, exist_ok=True)
+            try:
+                os.rename(folder, doomed)
+            except FileNotFoundError:  # a command that took or left the lock in between has swept the trash
+                trash.mkdir(parents=True, exist_ok=True)
+                os.rename(folder, doomed)
             shutil.rmtree(doomed)
 
     # What the above share

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import importlib
 import os
 import queue
@@ -24,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from tunescope.errors import TunescopeError
+from tunescope.execution.cycles import CycleCollector
 from tunescope.execution.local.messages import Alive, Ended, FromWorker, Progressed, Quit, Ready, Setup, Stop, Work
 from tunescope.execution.order import Order
 from tunescope.execution.outcome import Result
@@ -33,8 +33,6 @@ from tunescope.store import Store
 
 _PROGRESS_S = 0.2
 """Progress is told at most this often, and at the first and last step: nobody reads more."""
-_FULL_EVERY = 10
-"""Jobs from one look through all objects of the process to the next."""
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 _PR_SET_PDEATHSIG = 1
 
@@ -102,7 +100,7 @@ class _Server:
             should_stop=self._is_stopping.is_set,
         )
         self._send(Ready(host=socket.gethostname()))
-        num_jobs = 0
+        cycles = CycleCollector()
         while True:
             heard = self._heard.get()
             if isinstance(heard, Quit):
@@ -111,8 +109,7 @@ class _Server:
                 raise heard
             result = self._tried(heard.order, steps, store, context)
             self._send(Ended(job_id=heard.order.id, result=result))
-            num_jobs += 1
-            _collect(is_full=num_jobs % _FULL_EVERY == 1)
+            cycles.collect()
             _free_gpu(setup.device)
 
     def _tried(self, order: Order, steps: Mapping[str, Step], store: Store, context: StepContext) -> Result:
@@ -204,19 +201,6 @@ def _end_group() -> NoReturn:
     """Ends this process and all that it has started, at once: its command is gone, and the store may be another's soon."""
     os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-def _collect(*, is_full: bool) -> None:
-    """Frees what the job left in cycles, as models do: else the next job's peak memory holds this one's weights.
-
-    Looking through the million objects of the libraries takes a quarter of a second, as long as many a small job: what has
-    outlived a full look is passed over until the next one.
-    """
-    if is_full:
-        gc.unfreeze()
-    gc.collect()
-    if is_full:
-        gc.freeze()
 
 
 def _gpu_memory_gib(device: str) -> float | None:

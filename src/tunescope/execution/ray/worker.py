@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import socket
@@ -18,6 +17,7 @@ from typing import Any
 import psutil
 
 from tunescope.errors import StoreError
+from tunescope.execution.cycles import CycleCollector
 from tunescope.execution.local.serve import load_steps
 from tunescope.execution.order import Order
 from tunescope.execution.outcome import Result
@@ -119,6 +119,7 @@ class RayWorker:
         self._progress: Progress | None = None
         self._job_id: str | None = None
         self._stop = False
+        self._cycles = CycleCollector()
         self._heard = time.monotonic()
 
     def hello(self, node_id: str = "", gpu: str = "", within_s: float = PATIENCE_S) -> Hello:
@@ -203,7 +204,7 @@ class RayWorker:
         try:
             return run_job(order, self._store, step, self._context, worker=self._name)
         finally:
-            gc.collect()  # models hold cycles: without this the next job's peak memory holds this one's weights
+            self._cycles.collect()
 
     def _report(self, progress: Progress) -> None:
         with self._changed:
