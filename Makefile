@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-MIRROR ?= ../shared/mirror
+# A file's tests in one process, one thread each: several processes of torch would else fight for the processors.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-slow test-browser check format setup clean
+.PHONY: demo test test-slow test-browser check chaos format setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +14,7 @@ help:
 	@echo "make test       set up and run the tests"
 	@echo "make test-slow  the long tests too; some need a mirror folder (TUNESCOPE_MIRROR)"
 	@echo "make test-browser  the report in Chromium (Debian's package chromium, or TUNESCOPE_CHROMIUM)"
+	@echo "make chaos      kill a small real study at random moments: about ten minutes"
 	@echo "make check      format, lint, types, layers, tests: what CI runs"
 
 setup: $(STAMP)
@@ -28,10 +30,10 @@ demo: setup
 	$(BIN)/tunescope run studies/demo.yaml --store demo-store
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 test-browser: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
@@ -42,11 +44,14 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
+
+chaos: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tools/chaos
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo-store .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-store chaos-stores .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunescope.analysis.findings import Findings
-from tunescope.errors import StoreError, TunescopeError, did_you_mean
+from tunescope.errors import TunescopeError, did_you_mean
 from tunescope.report.content.numbers import plural
 from tunescope.report.content.section import Report
 from tunescope.report.export.csv import csv_table
@@ -29,7 +26,8 @@ from tunescope.report.figures.draw import draw_chart
 from tunescope.report.figures.style import FORMATS
 from tunescope.report.page.render import render_page
 from tunescope.store import Store
-from tunescope.store.atomic import TEMPORARY, write_json, writing_in
+from tunescope.store.aside import folder_aside, put_in_place
+from tunescope.store.atomic import write_json, writing_in
 from tunescope.study.plan import RunCell
 
 if TYPE_CHECKING:
@@ -94,17 +92,13 @@ def _write_whole(
     _check_replaceable(out)
     with writing_in(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{out.name}-", dir=out.parent))
-        try:
-            aside.chmod(out.parent.stat().st_mode & 0o777)  # mkdtemp's own is for the owner alone
+        with folder_aside(out) as aside:
             held = _fill(aside, report, texts, tables, figures)
             page = render_page(report, generated=generated or _now(), data_files=held)
             _write(aside / PAGE_NAME, page)
             made = {"format": MANIFEST_FORMAT, "tunescope": _version(), "study": report.study}
             write_json(aside / MANIFEST_NAME, made | {"files": sorted([*held, PAGE_NAME, MANIFEST_NAME])})
-            _put_in_place(aside, out)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            put_in_place(aside, out)
     return out / PAGE_NAME
 
 
@@ -211,23 +205,6 @@ def _listed(out: Path) -> set[str]:
     if not isinstance(found, dict) or "study" not in found or not isinstance(found.get("files"), list):
         return set()
     return {str(name) for name in found["files"]}
-
-
-def _put_in_place(aside: Path, out: Path) -> None:
-    """Renames the new folder to its place; the old one is moved aside first and put back if that fails."""
-    if not out.exists():
-        os.rename(aside, out)
-        return
-    old = aside.with_name(f"{aside.name}-old")
-    os.rename(out, old)
-    try:
-        os.rename(aside, out)
-    except OSError as error:
-        os.rename(old, out)
-        raise StoreError(
-            f"the report in {out} cannot be replaced: {error.strerror}. The old one is still there."
-        ) from error
-    shutil.rmtree(old)
 
 
 def _now() -> str:

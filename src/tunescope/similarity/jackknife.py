@@ -33,7 +33,7 @@ from tunescope.similarity.base_terms import BaseTerms
 from tunescope.similarity.cka import cka_from_traces
 from tunescope.similarity.cross import Traces, cheaper_form, gram_rows, trace_from_product
 from tunescope.similarity.hsic import MIN_EXAMPLES_DEBIASED, cka_ratio, without_rounding
-from tunescope.similarity.products import product, square_norms
+from tunescope.similarity.products import product, row_products, square_norms
 from tunescope.similarity.tokens import distinct_terms, square_of_mean
 
 _NEAR_ONE = 0.5
@@ -196,7 +196,9 @@ def token_jackknife(Xs: Sequence[np.ndarray], Ys: Sequence[np.ndarray], *, level
     Xs, Ys = checks.paired_sequences(where, Xs, Ys)
     checks.check_num_examples(where, len(Xs), MIN_EXAMPLES_DEBIASED + 1, unit="sequences")
     x, y = _Tokens.centred(where, "X", Xs), _Tokens.centred(where, "Y", Ys)
-    values = _cka_values(where, _token_terms(x, y), _token_terms(x, x), _token_terms(y, y))
+    _, rows = _traces_and_rows([x.states, y.states], ((0, 1), (0, 0), (1, 1)))
+    terms = [_token_terms(a, b, r) for (a, b), r in zip(((x, y), (x, x), (y, y)), rows, strict=True)]
+    values = _cka_values(where, *terms)
     return interval(float(values[0]), values[1:], level=level, at_most_one=True, unit="sequences")
 
 
@@ -341,46 +343,66 @@ def _traces_and_rows(
 class _Tokens:
     """One side's tokens about the mean over sequences of their means."""
 
-    states: list[np.ndarray]
-    """Per sequence (T_i, d)."""
+    states: np.ndarray
+    """(tokens, d) x_t / sqrt(T_i), one sequence after the other: M_i is the plain product of its own."""
+    lengths: np.ndarray
+    """(N,) T_i."""
     means: np.ndarray
     """(N, d)"""
 
     @classmethod
     def centred(cls, where: str, name: str, sequences: list[np.ndarray]) -> _Tokens:
+        lengths = np.array([len(X) for X in sequences])
+        each = np.repeat(lengths, lengths)
         mean = np.mean([X.mean(axis=0) for X in sequences], axis=0)
-        states = [X - mean for X in sequences]
-        scatter = sum(float(np.vdot(X, X)) / len(X) for X in states)
-        checks.check_varies(where, name, scatter, mean, len(states), unit="tokens")
-        rest = np.mean([X.mean(axis=0) for X in states], axis=0)
-        states = [X - rest for X in states]
-        return cls(states=states, means=np.stack([X.mean(axis=0) for X in states]))
+        states = np.concatenate(sequences) - mean
+        checks.check_varies(where, name, float((square_norms(states) / each).sum()), mean, len(lengths), unit="tokens")
+        means = _by_sequence(states, lengths) / lengths[:, None]
+        rest = means.mean(axis=0)
+        return cls(states=(states - rest) / np.sqrt(each)[:, None], lengths=lengths, means=means - rest)
 
 
-def _token_terms(x: _Tokens, y: _Tokens) -> np.ndarray:
-    """(3, 1 + N) the terms of the blocked HSIC_1 of all sequences, then without each; letters as in `tokens`."""
-    _, (r,) = _traces_and_rows([x.means, y.means], ((0, 1),))
-    pairs, shared, free = _sums(x.means, y.means, r)
-    B = x.means.T @ y.means
-    M = np.zeros_like(B)
-    for X, Y in zip(x.states, y.states, strict=True):
-        M += X.T @ Y / len(X)
-    M_y, x_M, to_M, to_B, squares = [], [], [], [], []
-    for X, Y, xbar, ybar in zip(x.states, y.states, x.means, y.means, strict=True):
-        M_y.append((Y @ ybar) @ X / len(X))
-        x_M.append((X @ xbar) @ Y / len(X))
-        to_M.append(float(np.vdot(X @ M, Y)) / len(X))
-        to_B.append(float(np.vdot(X @ B, Y)) / len(X))
-        squares.append(square_of_mean(X, Y))
-    with_others = np.array(to_M) - np.array(squares)
-    own = np.einsum("nd,nd->n", x.means, np.array(M_y))
-    first = 2.0 * own - np.array(to_B)
-    from_x = x.means @ np.sum(M_y, axis=0) - own
-    from_y = y.means @ np.sum(x_M, axis=0) - own
-    from_both = np.einsum("nd,nd->n", x.means @ M, y.means) - own
+def _token_terms(x: _Tokens, y: _Tokens, r: np.ndarray) -> np.ndarray:
+    """(3, 1 + N) the terms of the blocked HSIC_1 of all sequences, then without each; letters as in `tokens`.
+
+    Args:
+        x: One side.
+        y: The other.
+        r: (tokens,) of the module, of `states`; with k_tt l_tt a sequence's sum is <M_i, M>.
+    """
+    lengths = x.lengths
+    _, (of_means,) = _traces_and_rows([x.means, y.means], ((0, 1),))
+    pairs, shared, free = _sums(x.means, y.means, of_means)
+    ends = np.cumsum(lengths)[:-1]
+    own_tokens = zip(np.split(x.states, ends), np.split(y.states, ends), strict=True)
+    squares = np.array([len(X) ** 2 * square_of_mean(X, Y) for X, Y in own_tokens])
+    with_others = _by_sequence(r + square_norms(x.states) * square_norms(y.states), lengths) - squares
+    to_xbar = row_products(x.states, np.repeat(x.means, lengths, axis=0))
+    to_ybar = row_products(y.states, np.repeat(y.means, lengths, axis=0))
+    own = _by_sequence(to_xbar * to_ybar, lengths)
+    to_B, to_M = _of_means(x, y)
+    first = 2.0 * own - to_B
+    from_x = x.means @ (to_ybar @ x.states) - own
+    from_y = y.means @ (to_xbar @ y.states) - own
+    from_both = to_M - own
     return _distinct(
-        len(x.states),
+        len(lengths),
         np.concatenate([[with_others.sum()], with_others.sum() - 2.0 * with_others]),
         np.concatenate([[first.sum()], first.sum() - first + from_x + from_y + 2.0 * from_both]),
         free - 4.0 * shared + 2.0 * pairs,
     )
+
+
+def _of_means(x: _Tokens, y: _Tokens) -> tuple[np.ndarray, np.ndarray]:
+    """<M_i, B> and xbar_i' M ybar_i, each (N,), by the smaller of (tokens, N) and (d_x, d_y) products."""
+    num, d_x, d_y = len(x.means), x.means.shape[1], y.means.shape[1]
+    if num * (d_x + d_y) <= d_x * d_y:
+        with_means = (x.states @ x.means.T) * (y.states @ y.means.T)
+        return _by_sequence(with_means.sum(axis=1), x.lengths), with_means.sum(axis=0)
+    M, B = product(x.states, y.states), product(x.means, y.means)
+    return _by_sequence(row_products(x.states @ B, y.states), x.lengths), row_products(x.means @ M, y.means)
+
+
+def _by_sequence(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(N, ...) sums of values (tokens, ...) over each sequence's tokens."""
+    return np.asarray(np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0))

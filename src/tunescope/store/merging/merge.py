@@ -1,4 +1,4 @@
-"""Several stores -> one: every file verified while it is copied, nothing of the sources changed, all of it or nothing."""
+"""Several stores -> one: every file verified, copied or there before; nothing of the sources changed, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def merge_stores(
         choice, studies, rest = _surveyed(everyone, there, preferred, may_differ)
         to_copy = [copy for copy in choice.copies.values() if copy.store is not there]
         _check_room(into, to_copy, rest)
+        _check_whole([copy for copy in choice.copies.values() if copy.store is there])
         if there is None:
             there = Store.open(into, create=True)
             stack.enter_context(there.lock())
@@ -174,6 +175,18 @@ def _check_room(into: Path, to_copy: Sequence[Copy], rest: Rest) -> None:
             f"merge: {needed / 2**30:.2f} GiB are to be copied to {into}, and {free / 2**30:.2f} GiB are free there. Nothing was "
             "copied. Free some space, or name a folder on another disk with --into."
         )
+
+
+def _check_whole(copies: Iterable[Copy]) -> None:
+    """Reads what the destination holds already: what was joined before is not taken for whole because it is there."""
+    damaged = []
+    for copy in copies:
+        try:
+            copy.store.verify(copy.record.kind, copy.record.id)
+        except StoreError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise StoreError("\n".join([*damaged, "Nothing was copied."]))
 
 
 def _copied(to_copy: Sequence[Copy], there: Store, rest: Rest) -> _Counts:

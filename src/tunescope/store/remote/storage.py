@@ -106,6 +106,14 @@ class RemoteStore:
         if self._lease is not None:
             self._lease.check()
 
+    def read(self, path: str) -> bytes | None:
+        """A file of the store, as it is there; None where there is none."""
+        return self._objects.read(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Sends a file of the store."""
+        self._objects.write(path, content)
+
     # Artifacts and failures
 
     def has(self, kind: str, id: str) -> bool:

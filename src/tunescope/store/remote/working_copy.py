@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from tunescope.store.merging.reading import is_held_by_a_run, kept_as_it_is
 from tunescope.store.remote.lease import PACE, Pace
+from tunescope.store.remote.live_mirror import LiveMirror, pull_live
 from tunescope.store.remote.storage import RemoteStore, cache_folder
 from tunescope.store.store import Store
 
@@ -29,7 +30,8 @@ def working_copy(url: str, *, create: bool, pace: Pace = PACE) -> Iterator[tuple
         remote.push_missing(store)
         remote.pull_all(store)
         try:
-            yield store, remote
+            with LiveMirror(remote, store):
+                yield store, remote
         finally:
             for name in store.studies.names():
                 remote.push_study(store, name)
@@ -49,4 +51,5 @@ def reading_copy(url: str) -> Store:
     if not is_held_by_a_run(store.layout):
         with kept_as_it_is(store.layout):
             remote.pull_all(store)
+            pull_live(remote, store)
     return store

@@ -224,6 +224,19 @@ def test_what_each_machine_makes_may_differ_where_it_was_made_from_the_same_byte
         merge_stores(_paths(stores), tmp_path / "all2", may_differ={"fake_read"})
 
 
+def test_what_was_damaged_in_the_destination_is_named_and_nothing_is_copied(stores, tmp_path):
+    there, new = fake_job("there"), fake_job("new")
+    _make(stores[0], there)
+    merge_stores([stores[0].path], tmp_path / "all")
+    (tmp_path / "all" / "artifacts" / "fake" / there.id / "b.bin").write_bytes(b"\1" * 3000)
+    _make(stores[1], new)
+    with pytest.raises(
+        StoreError, match=f"artifact fake/{there.id[:8]} .*b.bin holds other bytes.*\nNothing was copied"
+    ):
+        merge_stores([stores[1].path], tmp_path / "all")
+    assert Store.open(tmp_path / "all", create=False).artifact("fake", new.id) is None
+
+
 @pytest.mark.parametrize("harm", ["bit", "cut", "gone", "more", "record", "link"])
 def test_a_damaged_source_is_named_and_nothing_is_copied(stores, tmp_path, harm):
     good, bad = fake_job("good"), fake_job("bad")
