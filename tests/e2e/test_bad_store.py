@@ -115,7 +115,7 @@ def test_a_torn_record(desk, study):
     assert desk.tunescope("forget", short, "--store", desk.store).code == 0
     again = desk.run()
     assert again.code == 0
-    assert "1 jobs done, 6 were there" in again.out
+    assert "1 job done, 6 were there" in again.out
 
 
 def test_two_runs_on_one_store_at_once(desk, study, start):

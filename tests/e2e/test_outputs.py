@@ -126,7 +126,7 @@ def test_status_counts_and_forget_makes_one_job_anew(finished):
     assert (forgotten.code, forgotten.out) == (0, f"forgot {job}; the next run makes it anew\n")
     assert "1 left" in finished.status().out
     again = finished.run()
-    assert "1 jobs done, 23 were there" in again.out
+    assert "1 job done, 23 were there" in again.out
     after = finished.artifacts()
     assert after.keys() == before.keys()
     assert [name for name in after if after[name] != before[name]] == [job]

@@ -170,7 +170,7 @@ def test_ctrl_c_in_training_stops_within_seconds_and_a_resume_gives_the_same_res
     crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert took < 5.0 * crowd  # five seconds, where the machine is ours
     assert process.returncode == 130, complaints
-    assert "1 jobs done, 0 were there, 0 failed, 0 blocked, 2 left; run the same command to go on" in said
+    assert "1 job done, 0 were there, 0 failed, 0 blocked, 2 left; run the same command to go on" in said
     assert "Traceback" not in complaints
     assert [name.split("/")[0] for name in desk.artifacts()] == ["examples"]
 

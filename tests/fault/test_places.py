@@ -120,7 +120,7 @@ def test_no_permission_to_write_in_a_part_of_the_store(faulty, part):
     assert "is not writable" in " ".join((said.stdout + said.stderr).split())
     assert "Traceback" not in said.stderr
     place.chmod(0o755)
-    assert "1 jobs done, 20 were there" in faulty.goes_on()
+    assert "1 job done, 20 were there" in faulty.goes_on()
 
 
 def test_a_store_that_may_not_be_read_or_written_is_read_as_far_as_it_can_be(faulty):

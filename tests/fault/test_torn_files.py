@@ -96,7 +96,7 @@ def test_damaged_drift_is_not_told_as_a_result(faulty):
     told = f"artifact drift/{damaged.name[:8]} (same-full-seed1-drift) is not whole: states.parquet holds other bytes"
     assert told in " ".join((said.out + said.err).split())
     faulty.forget(damaged)
-    assert "1 jobs done, 20 were there" in faulty.goes_on()
+    assert "1 job done, 20 were there" in faulty.goes_on()
 
 
 @pytest.mark.parametrize("kind", ["train", "represent", "evaluate", "trial", "select"])

@@ -13,6 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return plan(arguments)
     from tunescope import api
+    from tunescope.report.content.numbers import plural
     from tunescope.report.terminal.inert import inert
     from tunescope.report.terminal.progress import RunProgress
     from tunescope.report.terminal.results import result_summary
@@ -32,12 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     terminal.print(result_summary(ran.rows, ran.plan.study), soft_wrap=False)
     summary = ran.summary
-    told = f"{len(summary.done)} jobs done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
+    told = f"{plural(len(summary.done), 'job')} done, {len(summary.reused)} were there, {len(summary.failed)} failed, {len(summary.blocked)} blocked"
     if summary.tolerated:
         told += f", {len(summary.tolerated)} trials failed and count as such"
     if summary.interrupted:
         told += f", {len(summary.left)} left; run the same command to go on"
-    terminal.print(f"{told} ({summary.duration_s:.1f} s). Store: {ran.store}", highlight=False, markup=False)
+    told += f" ({summary.duration_s:.1f} s). Store: {ran.store}"
+    terminal.print(told, highlight=False, markup=False, soft_wrap=True)
     if summary.interrupted:
         reported = f"not written; of what there is: tunescope report {shlex.quote(str(near(ran.folder)))}"
     elif ran.report is None:

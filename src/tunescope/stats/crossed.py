@@ -228,7 +228,7 @@ def effective_df(
     Raises:
         ValueError: If a variance is below 0, or A and B are both 0.
     """
-    from scipy.special import stdtrit
+    from scipy.special import stdtridf, stdtrit
 
     A, B = np.asarray(seeds, dtype=np.float64), np.asarray(examples, dtype=np.float64)
     if not ((A >= 0.0) & (B >= 0.0) & (A + B > 0.0)).all():
@@ -238,12 +238,8 @@ def effective_df(
     satterthwaite = (A + B) ** 2 / (A**2 / df_A + noise)
     hajek = np.sqrt((A * stdtrit(df_A, 0.975) ** 2 + B * stdtrit(df_B, 0.975) ** 2) / (A + B))
     point = (stdtrit(np.minimum(satterthwaite, 1e9), 0.975) + hajek) / 2.0
-    low, high = np.full(point.shape, 1e-9), np.ones(point.shape)  # of 1 / df, by bisection: the point grows with it
-    for _ in range(52):
-        middle = (low + high) / 2.0
-        below = stdtrit(1.0 / middle, 0.975) < point
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.where((A > 0.0) & (B > 0.0), 2.0 / (low + high), satterthwaite)
+    with np.errstate(invalid="ignore"):
+        return np.where((A > 0.0) & (B > 0.0), np.minimum(stdtridf(0.975, point), 1e9), satterthwaite)
 
 
 @dataclass(frozen=True)
