@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+import psutil
+
 from tunescope.errors import TunescopeError, did_you_mean
 from tunescope.execution.executor import Executor
 from tunescope.execution.inline import InlineExecutor
@@ -22,6 +24,7 @@ from tunescope.study.spec import StudySpec
 ExecutorName = Literal["local", "inline", "ray"]
 VARIABLE = "TUNESCOPE_EXECUTOR"
 """Environment variable that names the executor where the command does not."""
+_MOST_PER_PROCESSOR = 4
 
 
 def executor_name(asked: str | None) -> ExecutorName:
@@ -45,6 +48,12 @@ def check_asked(name: ExecutorName, *, num_workers: int | None, address: str | N
     if name == "inline" and num_workers not in (None, 1):
         raise TunescopeError(
             f"--workers {num_workers}: the executor inline runs one job at a time. Take --executor local."
+        )
+    processors = psutil.cpu_count() or 1
+    if name == "local" and num_workers is not None and num_workers > _MOST_PER_PROCESSOR * processors:
+        raise TunescopeError(
+            f"--workers {num_workers}: expected at most {_MOST_PER_PROCESSOR * processors} on this machine, "
+            f"{_MOST_PER_PROCESSOR} for each of its {processors} processors. More would only wait for one another."
         )
 
 

@@ -65,6 +65,13 @@ def test_what_does_not_go_together_is_refused(made):
         made("local", address="10.0.0.1:6379")
 
 
+def test_more_workers_than_a_machine_can_use_are_refused(made, monkeypatch):
+    monkeypatch.setattr("psutil.cpu_count", lambda: 2)
+    assert made("local", num_workers=8).num_workers == 8
+    with pytest.raises(TunescopeError, match="--workers 9: expected at most 8 on this machine, 4 for each of its 2"):
+        made("local", num_workers=9)
+
+
 def test_a_shard_has_its_own_folder_of_logs(made):
     assert made("local")._context.logs == Path("logs/s").absolute()
     shard = Shard(index=2, count=3)
