@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 
@@ -238,6 +239,7 @@ def test_other_tools_models_and_adapters_on_a_task_and_on_tokens(desk, tmp_path)
     tokens = _drift(desk, base, tmp_path / "whole", *task, "--pooling", "all_tokens")
     assert tokens.code == 0, tokens.err
     assert "12 examples, all_tokens" in tokens.out
+    assert re.search(r"block_02 +0\.\d+ +0\.\d+ to 0\.\d+", tokens.out), "an interval over texts"
 
 
 def test_models_of_other_depth_and_width_have_their_nearest_layers(desk, tmp_path):

@@ -47,6 +47,8 @@ _LONGEST_OVER_MEAN = 2.0
 """Longest over mean length of a step's rows: 1.5 (MRPC) to 2.8 (SST-2) with 32 rows a step, 1.7 in SQuAD v2."""
 _PREDICTION_BYTES = 150
 _BYTES_PER_ID = 8
+_TOKENS_HELD_BYTES = 16.0 * 2**20
+"""As `drift.sequence_sample.token_limit`, per state and model."""
 _DRIFT_BYTES = 200_000
 """Tables of a job of drift: 20 KB for a model of few blocks, more for more layer pairs."""
 _LOG_BYTES = 250
@@ -275,7 +277,8 @@ def predict_drift(
     *,
     rows: Rows,
     num_models: int,
-    num_poolings: int,
+    num_pooled: int,
+    num_of_tokens: int,
     num_kept: int,
     is_base_kept: bool,
     evaluation_batch_tokens: int,
@@ -287,7 +290,8 @@ def predict_drift(
         device: Where the models are; the comparison runs on the CPU.
         rows: Rows to read.
         num_models: Models in memory at once.
-        num_poolings: Ways to pool, each compared.
+        num_pooled: Ways to pool texts into vectors, each compared.
+        num_of_tokens: Reads that keep the vectors of single tokens.
         num_kept: Of these, how many of the tuned model's are kept.
         is_base_kept: Whether the base model's states are there already, so that it is not read again.
         evaluation_batch_tokens: Tokens, padding included, computed at once.
@@ -296,9 +300,17 @@ def predict_drift(
     states = num_states(architecture)
     at_once = _tokens_at_once(rows.num * rows.windows, rows.longest, evaluation_batch_tokens)
     one_model = 4.0 * at_once * architecture.hidden * states
-    held = 4.0 * min(rows.num, _held_limit(architecture)) * architecture.hidden * states * num_poolings
+    held = 4.0 * min(rows.num, _held_limit(architecture)) * architecture.hidden * states * num_pooled
+    held += max(_TOKENS_HELD_BYTES, 8.0 * architecture.hidden**2) * states * num_of_tokens
     more_weights = 4.0 * architecture.backbone_parameters * (num_models - 1)
-    products = 8.0 * rows.num * min(rows.num, architecture.hidden) * architecture.hidden * states * num_poolings
+    products = (
+        8.0
+        * rows.num
+        * min(rows.num, architecture.hidden)
+        * architecture.hidden
+        * states
+        * (num_pooled + num_of_tokens)
+    )
     return Prediction(
         seconds=(num_models - is_base_kept) * plain.seconds + (num_models - 1) * products / (_COMPARE_GFLOPS * 1e9),
         memory_gib=plain.memory_gib + (more_weights + one_model + (0.0 if device.is_gpu else num_models * held)) / _GIB,

@@ -2,7 +2,8 @@
 
 Where the examples are few, n <= `held_limit(d)`, pooled states are held in memory and every measure is computed from them, with
 jackknife intervals. Where they are more, sums alone are held, O(d^2) whatever n: the CKAs and the measures of single examples
-are computed, the others say what they would need. States of single tokens are never held.
+are computed, the others say what they would need. States of single tokens are summed however few the examples are; those of a
+sample of examples are held beside the sums for intervals (`sequence_sample`).
 """
 
 from __future__ import annotations

@@ -363,39 +363,30 @@ class _Tokens:
 
 
 def _token_terms(x: _Tokens, y: _Tokens, r: np.ndarray) -> np.ndarray:
-    """(3, 1 + N) the terms of the blocked HSIC_1 of all sequences, then without each; letters as in `tokens`.
-
-    Args:
-        x: One side.
-        y: The other.
-        r: (tokens,) of the module, of `states`; with k_tt l_tt a sequence's sum is <M_i, M>.
-    """
-    lengths = x.lengths
+    """(3, 1 + N) terms of the blocked HSIC_1 of all sequences, then without each; letters of `tokens`, r of `states`."""
     _, (of_means,) = _traces_and_rows([x.means, y.means], ((0, 1),))
     pairs, shared, free = _sums(x.means, y.means, of_means)
-    ends = np.cumsum(lengths)[:-1]
-    own_tokens = zip(np.split(x.states, ends), np.split(y.states, ends), strict=True)
-    squares = np.array([len(X) ** 2 * square_of_mean(X, Y) for X, Y in own_tokens])
-    with_others = _by_sequence(r + square_norms(x.states) * square_norms(y.states), lengths) - squares
-    to_xbar = row_products(x.states, np.repeat(x.means, lengths, axis=0))
-    to_ybar = row_products(y.states, np.repeat(y.means, lengths, axis=0))
-    own = _by_sequence(to_xbar * to_ybar, lengths)
+    tokens_of = zip(*(np.split(side.states, np.cumsum(x.lengths)[:-1]) for side in (x, y)), strict=True)
+    squares = np.array([len(X) ** 2 * square_of_mean(X, Y) for X, Y in tokens_of])
+    # <M_i, M>, less a sequence's own part.
+    with_others = _by_sequence(r + square_norms(x.states) * square_norms(y.states), x.lengths) - squares
+    to_xbar = row_products(x.states, np.repeat(x.means, x.lengths, axis=0))
+    to_ybar = row_products(y.states, np.repeat(y.means, x.lengths, axis=0))
+    own = _by_sequence(to_xbar * to_ybar, x.lengths)
     to_B, to_M = _of_means(x, y)
     first = 2.0 * own - to_B
-    from_x = x.means @ (to_ybar @ x.states) - own
-    from_y = y.means @ (to_xbar @ y.states) - own
-    from_both = to_M - own
+    from_x, from_y = x.means @ (to_ybar @ x.states) - own, y.means @ (to_xbar @ y.states) - own
     return _distinct(
-        len(lengths),
+        len(x.lengths),
         np.concatenate([[with_others.sum()], with_others.sum() - 2.0 * with_others]),
-        np.concatenate([[first.sum()], first.sum() - first + from_x + from_y + 2.0 * from_both]),
+        np.concatenate([[first.sum()], first.sum() - first + from_x + from_y + 2.0 * (to_M - own)]),
         free - 4.0 * shared + 2.0 * pairs,
     )
 
 
 def _of_means(x: _Tokens, y: _Tokens) -> tuple[np.ndarray, np.ndarray]:
     """<M_i, B> and xbar_i' M ybar_i, each (N,), by the smaller of (tokens, N) and (d_x, d_y) products."""
-    num, d_x, d_y = len(x.means), x.means.shape[1], y.means.shape[1]
+    (num, d_x), d_y = x.means.shape, y.means.shape[1]
     if num * (d_x + d_y) <= d_x * d_y:
         with_means = (x.states @ x.means.T) * (y.states @ y.means.T)
         return _by_sequence(with_means.sum(axis=1), x.lengths), with_means.sum(axis=0)

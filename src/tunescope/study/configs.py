@@ -156,7 +156,7 @@ class DriftConfig(_DriftOnTask):
 
     kind: ClassVar[str] = "drift"
     keeps_much: ClassVar[bool] = True
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     layer_pairs: bool
     weights: bool
     weight_directions: bool
@@ -170,7 +170,7 @@ class DriftControlsConfig(_DriftOnTask):
     """What drift would be if nothing had happened to the base model (input `base`, its represent job), or everything."""
 
     kind: ClassVar[str] = "drift_controls"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     controls: tuple[Control, ...]
     untrained: dict[str, SerializeAsAny[Method]]
     """Method's name in the study -> the method, applied to the base model and not trained."""

@@ -202,7 +202,8 @@ def _estimate(
                 device,
                 rows=rows(min(config.num_examples or report_rows, report_rows)),
                 num_models=_num_models(config),
-                num_poolings=len(config.pooling),
+                num_pooled=_num_pooled(config),
+                num_of_tokens=len(config.pooling) - _num_pooled(config),
                 num_kept=_num_pooled(config) if isinstance(config, DriftConfig) and config.keep_states else 0,
                 is_base_kept=_is_base_kept(job),
                 evaluation_batch_tokens=batch_tokens,
@@ -245,7 +246,7 @@ def _num_models(config: DriftConfig | DriftControlsConfig) -> int:
     return 2
 
 
-def _num_pooled(config: RepresentConfig | DriftConfig) -> int:
+def _num_pooled(config: RepresentConfig | DriftConfig | DriftControlsConfig) -> int:
     """Ways to pool whose states can be kept: all but single tokens."""
     return sum(how != "all_tokens" for how in config.pooling)
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import RobertaConfig, RobertaModel
 
 from tiny import TINY, tiny_network
+from tunescope.api.drift import drift_between
 from tunescope.drift.two_models import _encoded_texts, _require_positions, compare_models
 from tunescope.errors import DataError, ModelError
 from tunescope.hub.source import Source
@@ -105,6 +106,32 @@ def test_positions_are_counted_as_the_model_counts_them(tmp_path):
     )
     with pytest.raises(ModelError, match="the model has 31 positions"):
         _require_positions(tuned, encoded, "p")
+
+
+@pytest.mark.parametrize("name", ["llama", "bert"])
+def test_tokens_have_their_interval_over_texts(name, tmp_path, monkeypatch):
+    base = TINY[name](tmp_path / "base")
+    run = _run(tmp_path / "run", base, Full())
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n\n".join(f"{text} {end}" for text in TEXTS for end in ("now", "where ?")), encoding="utf-8")
+
+    def blocks():
+        found = drift_between(str(base), str(run), text=texts, pooling="all_tokens", weights=False)
+        return [row for row in found.rows if row.state.startswith("block_")]
+
+    whole = blocks()
+    assert [row.state for row in whole] == ["block_01", "block_02"]
+    for row in whole:
+        assert (row.measure, row.num_examples) == (CKA, 18)
+        assert row.ci_low < row.value < row.ci_high
+        assert row.standard_error > 0.0
+        assert "interval" not in row.note
+    monkeypatch.setattr("tunescope.drift.sequence_sample.MOST_SEQUENCES", 16)
+    for row, other in zip(whole, blocks(), strict=True):
+        assert "interval by jackknife over 16 of 18 sequences, scaled" in other.note
+        assert other.value == pytest.approx(row.value, abs=1e-6)
+        assert other.ci_low < other.value < other.ci_high
+        assert other.standard_error != row.standard_error
 
 
 def test_batches_change_nothing(tmp_path):

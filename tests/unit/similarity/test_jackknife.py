@@ -110,13 +110,16 @@ def test_float_noise_is_no_other_state_and_a_constant_has_no_terms() -> None:
         base_terms(np.ones((1, 2)))
 
 
-def test_tokens_leave_out_one_sequence() -> None:
+@pytest.mark.parametrize(
+    "d", [3, 24, 70]
+)  # 10 sequences: by features, by sequences' means, and tokens by Gram matrices
+def test_tokens_leave_out_one_sequence(d: int) -> None:
     lengths = RNG.integers(1, 9, size=10)
-    Xs = [RNG.normal(size=(length, 3)) + RNG.normal(size=3) + 5.0 for length in lengths]
-    Ys = [np.column_stack([X[:, :2] ** 2, RNG.normal(size=(len(X), 2))]) for X in Xs]
+    Xs = [RNG.normal(size=(length, d)) + RNG.normal(size=d) + 5.0 for length in lengths]
+    Ys = [np.column_stack([X[:, : d - 1] ** 2, RNG.normal(size=(len(X), 2))]) for X in Xs]
 
     def cka(kept: list[int]) -> float:
-        sums = TokenPairSums(3, 4, dtype=np.float64)
+        sums = TokenPairSums(d, d + 1, dtype=np.float64)
         sums.update([Xs[i] for i in kept], [Ys[i] for i in kept])
         return sums.debiased_linear_cka()
 

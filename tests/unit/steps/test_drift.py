@@ -135,6 +135,12 @@ def test_tokens_are_compared_without_those_of_one_text(bench):
         if (row.compared, row.pooling, row.measure) == ("tuned", "all_tokens", CKA) and row.state.startswith("block_")
     ]
     assert facts["drift"]["tuned"] == pytest.approx(1.0 - np.mean(blocks))
+    intervals = [row for row in rows if (row.pooling, row.measure) == ("all_tokens", CKA)]
+    assert {row.compared for row in intervals} == {"tuned", "random_update"}
+    for row in intervals:
+        assert row.standard_error is not None
+        assert row.ci_low <= row.value <= row.ci_high
+        assert "interval" not in row.note, "all texts are held"
     assert {row.note for row in rows if row.pooling == "all_tokens" and row.measure == "mutual_knn"} == {
         "mutual_knn needs pooled states, one vector per text: not of all_tokens"
     }
