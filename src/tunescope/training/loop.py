@@ -101,6 +101,8 @@ class _Training:
         self.kept_step = 0
         self.is_looked_at = True
         """Whether all that was due after the last step was done: scoring, watching. A stop may come before."""
+        self._is_in_training_mode = False
+        """Whether every module is known to be; setting it takes half a millisecond, so it is not set again each step."""
         self.best = SelectionScore(value=None)
         self.best_weights: dict[str, torch.Tensor] = {}
         self.num_without_better = 0
@@ -178,9 +180,11 @@ class _Training:
         """Scores and watches where it is due after the last step."""
         if self._score_is_due():
             self.log.flush()  # a scoring may take minutes, in which others want to see how far the run is
+            self._is_in_training_mode = False
             self._score()
         watched = self.run.watch(self.step, self.num_steps)
         if watched is not None:
+            self._is_in_training_mode = False
             self.log.append(event="watched", step=self.step, **watched)
         self.is_looked_at = True
 
@@ -227,7 +231,9 @@ class _Training:
         )
 
     def _backward(self, rows: np.ndarray) -> Computed:
-        self.run.model.train()
+        if not self._is_in_training_mode:
+            self.run.model.train()
+            self._is_in_training_mode = True
         self.optimiser.zero_grad(set_to_none=True)
         computed = compute_gradients(
             self.run, rows, step=self.step, device=self.device, at_once=self._at_once, on_lowered=self._note_lowered
