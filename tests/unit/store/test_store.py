@@ -74,6 +74,7 @@ def test_commit_clears_the_work_folder_and_an_earlier_failure(store):
     job = fake_job("a")
     store.fail(job.kind, job.id, _failure(job))
     assert store.failure(job.kind, job.id) == _failure(job)
+    (store.path / "work").mkdir()
     store.layout.busy(job.kind, job.id).touch()  # of a worker that was killed while it held the job
     _make(store, job)
     assert store.failure(job.kind, job.id) is None
