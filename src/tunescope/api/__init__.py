@@ -20,6 +20,7 @@ from tunescope.api.scripts import write_scripts
 from tunescope.api.status import study_status
 from tunescope.api.stored import forget, open_study
 from tunescope.api.unpack import unpack_run
+from tunescope.api.verify import verify_store
 
 __all__ = [
     "collect_garbage",
@@ -42,5 +43,6 @@ __all__ = [
     "study_status",
     "study_trials",
     "unpack_run",
+    "verify_store",
     "write_scripts",
 ]

@@ -271,6 +271,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="the base model's hub id or folder, where the study named a path that is no longer so",
     )
+    verify = _add(commands, "verify", stores.verify, "read every byte of a store and compare it with what was written")
+    verify.add_argument("store", type=place, nargs="?", default=_DEFAULT_STORE, metavar="STORE")
     forget = _add(commands, "forget", stores.forget, "delete one artifact, so that the next run makes it anew")
     forget.add_argument("id", metavar="ID", help="the first digits of its id, four or more")
     forgotten = folder(

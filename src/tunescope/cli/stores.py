@@ -1,4 +1,4 @@
-"""The commands of a store: merge, gc, forget, unpack."""
+"""The commands of a store: merge, gc, verify, forget, unpack."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def gc(arguments: argparse.Namespace) -> int:
     found = api.collect_garbage(arguments.store, delete=arguments.delete, unwanted=arguments.unwanted)
     console().print(garbage_summary(found))
     return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Names what is not as it was written; 1 if anything is not."""
+    from tunescope import api
+
+    found = api.verify_store(arguments.store)
+    for problem in found.problems:
+        put_line(problem)
+    put_line(
+        f"{found.num_whole} artifacts are whole ({found.num_bytes / 2**30:.2f} GiB), {len(found.problems)} are not"
+    )
+    return 1 if found.problems else 0
 
 
 def forget(arguments: argparse.Namespace) -> int:

@@ -51,7 +51,9 @@ def run_job(order: Order, store: Store, step: Step, context: StepContext, *, wor
                 _work(order, store, step, _logged(_in_portions(context, order.share)), worker)
             except StopRequested:
                 seconds = time.monotonic() - started
-                _LOG.info("%s stopped on request after %.1f s; its checkpoint is kept", order.label, seconds)
+                _LOG.info(
+                    "%s stopped on request after %.1f s; its checkpoint is kept, if it got so far", order.label, seconds
+                )
                 return Result(status="stopped", duration_s=seconds)
             except BaseException as error:
                 _LOG.error("%s ended by %s", order.label, type(error).__name__, exc_info=error)

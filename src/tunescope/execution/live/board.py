@@ -84,6 +84,12 @@ class LiveBoard:
             self._changes.notify()
         self._thread.join()
         self._write()
+        if isinstance(
+            error, KeyboardInterrupt
+        ):  # asked to stop again while it stopped: nobody will call `keep_history`
+            with self._changes:
+                line = line_of_killed(self._heard.live(), datetime.now(UTC))
+            self._append(self._history, line.model_copy(update={"killed": False}))
 
     def on_event(self, event: Event) -> None:
         """Takes one event; costs microseconds, whatever the disk does."""

@@ -120,7 +120,7 @@ class RunProgress:
     def _print_end(self, outcome: Outcome) -> None:
         job, took = outcome.job, f"{outcome.duration_s:.1f} s"
         if outcome.status == "stopped":
-            then = "goes on with it" if job.config.keeps_checkpoints else "does it anew"
+            then = "goes on from its checkpoint, if it got so far" if job.config.keeps_checkpoints else "does it anew"
             self._print(f"{' ' * len(self._place())} {job.label}  stopped after {took}; the next run {then}", "yellow")
             return
         self._ended.add(job.id)

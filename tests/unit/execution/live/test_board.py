@@ -114,6 +114,13 @@ def test_an_error_of_the_run_passes_and_the_run_has_ended(store):
     assert read_live(_file(store)).state == "ended"
 
 
+def test_a_run_that_is_interrupted_while_it_stops_has_its_line(store):
+    with pytest.raises(KeyboardInterrupt), _board(store, [fake_job("one"), fake_job("two")]):
+        raise KeyboardInterrupt
+    (line,), _ = read_runs(Layout(root=store.path).runs("s"))
+    assert (line.killed, line.interrupted, line.left) == (False, True, 2)
+
+
 def test_a_run_that_was_killed_gets_its_line_from_the_next(store):
     killed = _board(store, [fake_job("one"), fake_job("two")])
     killed._write()

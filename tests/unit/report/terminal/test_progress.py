@@ -175,7 +175,7 @@ def test_lost_workers_and_a_stop():
         "worker 1 was lost (process 7 on node-a)",
         "stopping once 1 job under way ended, trainings with a checkpoint; asked once more, at once",
         "      one  stopped after 4.0 s; the next run does it anew",
-        "      two  stopped after 5.0 s; the next run goes on with it",
+        "      two  stopped after 5.0 s; the next run goes on from its checkpoint, if it got so far",
         "stopping",
     ]
 
