@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,8 @@ from tunescope.steps.context import Progress, Step, StepContext
 from tunescope.store import Store
 from tunescope.study.job import Job, StepConfig
 from tunescope.study.spec import Compute
+
+_ADOPT = Store.adopt
 
 
 class FakeConfig(StepConfig):
@@ -158,7 +159,7 @@ def _misbehave(does: str, out: Path, resumed: bool, context: StepContext) -> Non
         print("the library gave up", file=sys.stderr, flush=True)
         os._exit(3)
     if does == "be killed when done":
-        threading.Thread(target=_kill_when_gone, args=(out,), daemon=True).start()
+        Store.adopt = _adopt_and_be_killed  # this process dies of it, and its patch with it
     if does == "freeze" or (does == "freeze once" and not resumed):
         os.kill(os.getpid(), signal.SIGSTOP)
     if does == "hang":
@@ -176,10 +177,9 @@ def _misbehave(does: str, out: Path, resumed: bool, context: StepContext) -> Non
         os.symlink("/etc/hostname", out / "link")
 
 
-def _kill_when_gone(out: Path) -> None:
-    """The commit renames the job's output into the artifact's place: what comes after that is cut off."""
-    while out.exists():
-        time.sleep(0.0005)
+def _adopt_and_be_killed(store: Store, folder: Path, kind: str, id: str) -> None:
+    """The artifact is whole in its place; what a commit does after that, and the word that it is done, are cut off."""
+    _ADOPT(store, folder, kind, id)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
