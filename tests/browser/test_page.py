@@ -156,7 +156,7 @@ def test_copying_a_table(opened: Opener) -> None:
     assert [float(row["accuracy"]) for row in rows] == [row.cells[4].value for row in table.rows]
     assert [row["seconds"] for row in rows][3] == ""
     tools.get_by_role("button", name="Copy as Markdown").click()
-    tools.get_by_role("button", name="copied").wait_for()
+    page.locator("#page-said", has_text="as Markdown copied").wait_for(state="attached")
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert lines[0] == "| task | method | seed | state | accuracy | seconds | job |"
     assert lines[1] == "| --- | --- | --: | --- | --: | --: | --- |"
