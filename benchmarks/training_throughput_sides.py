@@ -34,7 +34,8 @@ from tunescope.methods.head import head_parameters
 from tunescope.models.alignment import align_decoder
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import Network
-from tunescope.steps.train import Objective, is_head
+from tunescope.steps.objective import Objective
+from tunescope.steps.train import is_head
 from tunescope.study.configs import TrainConfig
 from tunescope.study.settings import TrainingSettings
 from tunescope.training.checkpoint import trainable
@@ -158,10 +159,12 @@ def our_run(cell: Cell, scratch: Path) -> Run:
         seed=SEED,
     )
     tuned = cell.method.apply(model, work.task.kind, SEED)
+    objective = Objective(tuned, network, config, work.encoded, padding_free=True)
     return Run(
         model=tuned,
         lengths=work.encoded.lengths,
-        loss_sum=Objective(tuned, network, config, work.encoded),
+        loss_sum=objective,
+        padding_free=objective.padding_free,
         score=lambda: SelectionScore(value=None),
         settings=settings,
         seed=SEED,

@@ -35,7 +35,7 @@ from tunescope.models.base import BaseModelSpec
 from tunescope.steps import train
 from tunescope.steps.context import StepContext
 from tunescope.steps.inputs import forget_inputs
-from tunescope.steps.train import Objective
+from tunescope.steps.objective import Objective
 from tunescope.study.configs import TrainConfig
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import Compute

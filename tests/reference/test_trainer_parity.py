@@ -32,7 +32,8 @@ from tunescope.methods import Full, Lora, Method
 from tunescope.models.base import BaseModelSpec
 from tunescope.models.network import Network
 from tunescope.steps.inputs import encoded_part, network_for
-from tunescope.steps.train import Objective, is_head
+from tunescope.steps.objective import Objective
+from tunescope.steps.train import is_head
 from tunescope.study.configs import TrainConfig
 from tunescope.study.settings import TrainingSettings
 from tunescope.tasks.encode import Encoded

@@ -102,6 +102,7 @@ def predict_training(
     evaluation_batch_tokens: int,
     precision: Precision = "fp32",
     gradient_checkpointing: bool = False,
+    padding_free: bool = True,
     keep_best: bool = True,
     keep_weights: bool = True,
     pack_weights: bool = False,
@@ -121,18 +122,20 @@ def predict_training(
         evaluation_batch_tokens: The same for scoring.
         precision: "bf16" is autocast over fp32 masters.
         gradient_checkpointing: Whether layers are computed again in backward.
+        padding_free: Whether rows are laid end to end; else they are padded to the longest of their portion.
         keep_best: Whether the best weights so far are kept aside.
         keep_weights: Whether the tuned weights stay in the store; a sweep's trials leave none.
         pack_weights: Whether a full model is kept as its difference from the base model's.
     """
     step_rows = min(float(batch_size), train.num * train.windows)
     step_tokens = step_rows * train.mean_tokens
-    portions = max(1.0, 1.5 * step_tokens / micro_batch_tokens)
-    padded = step_tokens * min(1.0 + (_LONGEST_OVER_MEAN - 1.0) / portions, train.longest / train.mean_tokens)
+    portions = max(1.0, (1.0 if padding_free else 1.5) * step_tokens / micro_batch_tokens)
+    padding = min(1.0 + (_LONGEST_OVER_MEAN - 1.0) / portions, train.longest / train.mean_tokens)
+    computed = step_tokens * (1.0 if padding_free else padding)
     work = _training_operations(
-        architecture, trains, padded, min(train.longest, 1.3 * train.mean_tokens), gradient_checkpointing
+        architecture, trains, computed, min(train.longest, 1.3 * train.mean_tokens), gradient_checkpointing
     )
-    at_once = _tokens_at_once(step_rows, train.longest, micro_batch_tokens)
+    at_once = _tokens_at_once(step_rows, train.longest, micro_batch_tokens, in_rows=not padding_free)
     activation_bytes = partial(
         training_activation_bytes,
         architecture,
@@ -146,10 +149,10 @@ def predict_training(
     passes = 1.0 if trains.is_head_only else 3.0
     step_s = (
         work / _speed(device, precision)
-        + passes * activation_bytes() * (padded / at_once) / (device.bandwidth_gb_s * 1e9)
+        + passes * activation_bytes() * (computed / at_once) / (device.bandwidth_gb_s * 1e9)
         + 48.0 * trains.num_parameters / (device.bandwidth_gb_s * 1e9)
         + passes
-        * math.ceil(padded / micro_batch_tokens)
+        * math.ceil(computed / micro_batch_tokens)
         * architecture.layers
         * _OPERATIONS_PER_LAYER
         * device.kernel_s
@@ -174,7 +177,9 @@ def predict_training(
         scratch_gib=32.0 * trained / _GIB,
         assumptions=(
             *_assumptions(device),
-            f"the longest of a step's rows is {_LONGEST_OVER_MEAN:g} times the mean; sorted into portions, padding falls with their number",
+            "rows are laid end to end, so no padding is computed (compute.padding_free)"
+            if padding_free
+            else f"the longest of a step's rows is {_LONGEST_OVER_MEAN:g} times the mean; sorted into portions, padding falls with their number",
             *(
                 [f"a packed full model takes {_PACKED_SHARE:g} of its bytes (compute.pack_weights)"]
                 if is_packed
@@ -383,8 +388,10 @@ def _evaluation_bytes(
     )
 
 
-def _tokens_at_once(num_rows: float, longest: int, max_tokens: int) -> int:
-    """Tokens of the largest portion: whole rows of the longest length, one of them at least."""
+def _tokens_at_once(num_rows: float, longest: int, max_tokens: int, *, in_rows: bool = True) -> int:
+    """Tokens of the largest portion, one row at least: whole rows of the longest length, or as many tokens as may be."""
+    if not in_rows:
+        return max(longest, min(longest * math.ceil(num_rows), max_tokens))
     return longest * max(1, min(math.ceil(num_rows), max_tokens // longest))
 
 

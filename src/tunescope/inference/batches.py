@@ -67,7 +67,7 @@ def computed_in_batches(
         try:
             result = compute(rows)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or not at_once.lower(len(rows), longest):
+            if not is_out_of_memory(error) or not at_once.lower(len(rows), len(rows) * longest):
                 raise
             _LOG.warning(
                 "%s (%s)", at_once.told(at=f"at {len(rows)} rows of up to {longest} tokens"), first_line(error)

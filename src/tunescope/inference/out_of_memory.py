@@ -55,12 +55,12 @@ class TokensAtOnce:
         """Rows of a portion whose longest row has so many tokens; one at least."""
         return max(1, self.used // longest)
 
-    def lower(self, num_rows: int, longest: int) -> bool:
+    def lower(self, num_rows: int, num_tokens: int) -> bool:
         """Halves them until a portion that did not fit would have fewer rows.
 
         Args:
             num_rows: Rows of that portion.
-            longest: Tokens of its longest row.
+            num_tokens: Tokens that were computed for it, padding included.
 
         Returns:
             False, and nothing changes, if the portion is a single row: there is nothing smaller to compute.
@@ -68,7 +68,7 @@ class TokensAtOnce:
         if num_rows <= 1:
             return False
         self.refused = self.used
-        while self.num_rows(longest) >= num_rows:
+        while self.used >= num_tokens:
             self.used //= 2
         return True
 

@@ -83,6 +83,7 @@ def predict_trial(
         evaluation_batch_tokens=compute.evaluation_batch_tokens,
         precision=config.training.precision,
         gradient_checkpointing=compute.gradient_checkpointing,
+        padding_free=compute.padding_free,
         keep_best=config.training.keep == "best",
     )
 

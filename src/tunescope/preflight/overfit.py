@@ -15,7 +15,8 @@ from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.preflight.finding import Finding, Status
 from tunescope.preflight.trial import Trial, trial_settings
 from tunescope.steps.inputs import network_for
-from tunescope.steps.train import Objective, is_head
+from tunescope.steps.objective import Objective
+from tunescope.steps.train import is_head
 from tunescope.tasks.encode import encode
 from tunescope.tasks.spec import TaskSpec
 from tunescope.training.checkpoint import trainable
@@ -113,12 +114,15 @@ def _tried(trial: Trial, factor: float) -> OverfitResult:
         {"learning_rate": min(10.0, config.training.learning_rate * factor), "keep": "last", "label_smoothing": 0.0}
     )
     losses: list[float] = []
+    smooth = config.model_copy(update={"training": settings})
+    objective = Objective(model, network, smooth, encoded, padding_free=trial.compute.padding_free)
 
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(
             model=model,
             lengths=encoded.lengths,
-            loss_sum=Objective(model, network, config.model_copy(update={"training": settings}), encoded),
+            loss_sum=objective,
+            padding_free=objective.padding_free,
             score=lambda: SelectionScore(value=None, note="not scored"),
             settings=settings,
             seed=config.seed,

@@ -17,7 +17,8 @@ from tunescope.models.network import Network
 from tunescope.preflight.network import fingerprints
 from tunescope.steps.context import StepContext
 from tunescope.steps.inputs import network_for
-from tunescope.steps.train import Objective, is_head, selection_score
+from tunescope.steps.objective import Objective
+from tunescope.steps.train import is_head, selection_score
 from tunescope.study.configs import TrainConfig
 from tunescope.study.settings import TrainingSettings
 from tunescope.study.spec import Compute
@@ -110,7 +111,7 @@ def take_steps(trial: Trial) -> TrialResult:
         report=lambda progress: None,
     )
     settings = trial_settings(config.training, num_steps=NUM_STEPS, batch_size=len(rows))
-    objective = Objective(model, network, config, encoded)
+    objective = Objective(model, network, config, encoded, padding_free=compute.padding_free)
     before = fingerprints(model)
     learners = trainable(model)
     head = tuple(name for name in learners if is_head(name, network))
@@ -121,6 +122,7 @@ def take_steps(trial: Trial) -> TrialResult:
                     model=model,
                     lengths=encoded.lengths[rows],
                     loss_sum=lambda places: objective(rows[places]),
+                    padding_free=objective.padding_free,
                     score=lambda: selection_score(model, network, config, scored_examples, scored, context),
                     settings=settings,
                     seed=config.seed,

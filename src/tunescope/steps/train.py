@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from tunescope.drift.watch import DriftWatch, plan_readings
 from tunescope.errors import StopRequested
 from tunescope.hub.fingerprint import weights_fingerprint
-from tunescope.inference.batches import autocast, network_inputs
 from tunescope.inference.example_scores import standard_error
 from tunescope.inference.out_of_memory import TokensAtOnce
 from tunescope.inference.predict import predict
@@ -32,6 +30,7 @@ from tunescope.models.tokenizer import MAX_UNKNOWN
 from tunescope.steps.context import StepContext
 from tunescope.steps.device import use_threads
 from tunescope.steps.inputs import encoded_part, network_for, training_data
+from tunescope.steps.objective import Objective
 from tunescope.store.provenance import checkout_state, library_versions
 from tunescope.study.configs import TrainConfig
 from tunescope.tasks.data import Examples, seen_rows
@@ -39,7 +38,6 @@ from tunescope.tasks.encode import Encoded
 from tunescope.tasks.scores import SCORES
 from tunescope.training.checkpoint import trainable
 from tunescope.training.loop import train
-from tunescope.training.loss import label_loss, number_loss, span_loss
 from tunescope.training.metric_log import LOG_NAME
 from tunescope.training.run import Curve, Run, SelectionScore, Trained
 from tunescope.weights.packed import twins_in
@@ -115,11 +113,13 @@ def tune(
         part: encoded_part(task, part, config.base_model, context.source, is_decoder=network.is_decoder)
         for part in ("train", "selection")
     }
+    attention = getattr(network.model.config, "_attn_implementation", None)
     watch = _watch(config, network, encoded, compute.evaluation_batch_tokens)  # reads the base: before it is adapted
     model = config.method.apply(network.model, task.kind, config.seed)
     if compute.gradient_checkpointing:
         enable_checkpointing(model)
     head_names = frozenset(name for name in trainable(model) if is_head(name, network))
+    objective = Objective(model, network, config, encoded["train"], padding_free=compute.padding_free)
     scored_at_once = TokensAtOnce(compute.evaluation_batch_tokens)
     if context.should_stop():  # data, model and tokens may have taken longer to read than a stop may take
         raise StopRequested("before the first step")
@@ -128,7 +128,8 @@ def tune(
             Run(
                 model=model,
                 lengths=encoded["train"].lengths,
-                loss_sum=Objective(model, network, config, encoded["train"]),
+                loss_sum=objective,
+                padding_free=objective.padding_free,
                 score=lambda: selection_score(
                     model, network, config, data.selection, encoded["selection"], context, scored_at_once
                 ),
@@ -159,9 +160,12 @@ def tune(
             "label_smoothing": settings.label_smoothing,
             "max_length": task.max_length,
             "micro_batch_tokens": compute.micro_batch_tokens,
+            "padding_free": compute.padding_free,
         },
         "longest_row": int(encoded["train"].lengths.max()),
-        "attention": getattr(network.model.config, "_attn_implementation", None),
+        "attention": attention,
+        "padding_free": objective.padding_free,
+        "padded_because": objective.padded_because,
         "micro_batch_tokens": trained.micro_batch_tokens,
         "gradient_checkpointing": compute.gradient_checkpointing,
         "method": config.method.model_dump(mode="json"),
@@ -222,37 +226,6 @@ def _watched(watch: DriftWatch | None, model: nn.Module, step: int, num_steps: i
         return None
     said = {"every": watch.readings.every, "note": watch.readings.note}
     return {"cka": watch.read(model), "num_examples": watch.num_probe, "watch_s": round(watch.seconds, 6)} | said
-
-
-class Objective:
-    """Training rows -> their summed loss under a model."""
-
-    def __init__(self, model: nn.Module, network: Network, config: TrainConfig, encoded: Encoded) -> None:
-        self._model, self._network, self._config, self._encoded = model, network, config, encoded
-        self._device = next(model.parameters()).device
-
-    def __call__(self, rows: np.ndarray) -> torch.Tensor:
-        """The summed loss of some training rows, with a graph."""
-        settings, task = self._config.training, self._config.task
-        batch = network_inputs(self._encoded, rows, self._network, self._device)
-        with autocast(self._device, settings.precision):
-            output = self._model(**batch)
-        targets = torch.as_tensor(self._encoded.targets[rows], device=self._device)
-        if task.kind == "classification":
-            return label_loss(output.logits, targets, settings.label_smoothing)
-        if task.kind == "regression":
-            return number_loss(output.logits, targets.float())
-        allowed = self._allowed(rows, batch["input_ids"].shape[1])
-        return span_loss(output.start_logits, output.end_logits, targets, allowed, settings.label_smoothing)
-
-    def _allowed(self, rows: np.ndarray, width: int) -> torch.Tensor:
-        """(n, width) bool: the positions an answer may have, context tokens and the null slot."""
-        windows = self._encoded.windows
-        assert windows is not None
-        places = np.arange(width)
-        inside = (places >= windows.context_start[rows][:, None]) & (places <= windows.context_end[rows][:, None])
-        is_null = places == windows.null_position[rows][:, None]
-        return torch.as_tensor(inside | is_null, device=self._device)
 
 
 def selection_score(

@@ -287,6 +287,7 @@ def _estimate_training(
             evaluation_batch_tokens=compute.evaluation_batch_tokens,
             precision=config.training.precision,
             gradient_checkpointing=compute.gradient_checkpointing,
+            padding_free=compute.padding_free,
             keep_best=config.training.keep == "best",
             keep_weights=not isinstance(config, TrialConfig),
             pack_weights=compute.pack_weights,

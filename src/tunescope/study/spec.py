@@ -105,10 +105,13 @@ class Compute(Frozen):
     expected_device: Device | None = None
     """For predictions, the machines the study is meant for; this machine where absent."""
     micro_batch_tokens: Count = 4096
-    """Tokens, padding included, computed at once in training. The gradient is the same whatever this is, but where a model
+    """Tokens, padding included where there is any, computed at once in training. The gradient is the same whatever this is, but where a model
     or method has dropout, other portions draw other masks, so a single run ends elsewhere within the spread of seeds."""
     evaluation_batch_tokens: Count = 16384
     """Tokens, padding included, computed at once in evaluation."""
+    padding_free: bool = True
+    """Train on the rows' own tokens, laid end to end, wherever a trial at the start of the run gives what padded rows give; else,
+    and where false, rows are padded to the longest of their micro-batch. A run's record says which."""
     gradient_checkpointing: bool = False
     pack_weights: bool = False
     """Keep fully tuned models as compressed differences from the base model's weights: about two thirds of the space, every bit

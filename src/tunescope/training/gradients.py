@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tunescope.inference.out_of_memory import TokensAtOnce, first_line, give_back_memory, is_out_of_memory
-from tunescope.training.order import micro_batches
+from tunescope.training.order import computed_tokens, micro_batches
 from tunescope.training.run import Run
 
 _LOG = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def compute_gradients(
             with seeded(step_seed(run.seed, step), device):
                 return _in_portions(run, rows, at_once.used, tried)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or not tried or not at_once.lower(len(tried[-1]), _longest(run, tried[-1])):
+            if not is_out_of_memory(error) or not tried or not at_once.lower(len(tried[-1]), _computed(run, tried[-1])):
                 raise
             _LOG.warning("%s (%s)", at_once.told(at=f"at step {step + 1}"), first_line(error))
         # Here the error is gone, and with it the tensors that its traceback held.
@@ -74,17 +74,17 @@ def _in_portions(run: Run, rows: np.ndarray, max_tokens: int, tried: list[np.nda
     """One try; `tried` gets each portion before it is computed."""
     total = torch.zeros((), dtype=torch.float64)
     num_tokens = 0
-    for portion in micro_batches(rows, run.lengths, max_tokens):
+    for portion in micro_batches(rows, run.lengths, max_tokens, padding_free=run.padding_free):
         tried.append(portion)
         loss = run.loss_sum(portion) / len(rows)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach().double().cpu()
-        num_tokens += len(portion) * _longest(run, portion)
+        num_tokens += _computed(run, portion)
     return Computed(loss=float(total), num_tokens=num_tokens)
 
 
-def _longest(run: Run, portion: np.ndarray) -> int:
-    return int(run.lengths[portion].max())
+def _computed(run: Run, portion: np.ndarray) -> int:
+    return computed_tokens(portion, run.lengths, padding_free=run.padding_free)
 
 
 @contextmanager

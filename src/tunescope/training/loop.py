@@ -272,13 +272,16 @@ class _Training:
 
     def _clip(self) -> float:
         limit = self.settings.max_grad_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if limit is None else limit)
-        if not torch.isfinite(norm):
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters.values() if p.grad is not None])
+        length = float(norm)
+        if not math.isfinite(length):
             raise NotFiniteError(
-                f"the gradient's norm is {norm.item()} at step {self.step + 1} of {self.num_steps} "
+                f"the gradient's norm is {length} at step {self.step + 1} of {self.num_steps} "
                 f"(step {self.step} was the last good one). Lower learning_rate ({self.settings.learning_rate:g})"
             )
-        return float(norm)
+        if limit is not None and length > 0.999 * limit:  # well below, clipping would multiply every gradient by 1
+            torch.nn.utils.clip_grads_with_norm_(self.parameters.values(), limit, norm)
+        return length
 
     def _note_executed(self, grad_norm: float, num_rows: int) -> None:
         """What of the settings was seen to happen at this step: the optimiser's learning rate, clipping, batch size."""

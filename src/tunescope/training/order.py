@@ -31,19 +31,36 @@ class DataOrder:
         return self._order[position * self.batch_size : (position + 1) * self.batch_size]
 
 
-def micro_batches(rows: np.ndarray, lengths: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
-    """Rows of one optimiser step, in portions of like length that pad to at most `max_tokens` tokens.
+def micro_batches(
+    rows: np.ndarray, lengths: np.ndarray, max_tokens: int, *, padding_free: bool = False
+) -> Iterator[np.ndarray]:
+    """Rows of one optimiser step, in portions of like length that take at most `max_tokens` tokens.
 
     Sorting happens inside the step, so padding is saved and no step sees other examples than it was dealt.
 
     Args:
         rows: (b,) rows of the step.
         lengths: (num_rows,) tokens of every row.
-        max_tokens: A portion's rows x longest row; one row longer than that is a portion of its own.
+        max_tokens: Of a portion (`computed_tokens`); one row longer than that is a portion of its own.
+        padding_free: Whether rows are computed without padding.
     """
     by_length = rows[np.argsort(lengths[rows], kind="stable")[::-1]]
     start = 0
     while start < len(by_length):
-        size = max(1, max_tokens // int(lengths[by_length[start]]))
+        left = lengths[by_length[start:]]
+        taken = left.cumsum() if padding_free else left[0] * np.arange(1, len(left) + 1)  # by the first 1, 2, ... rows
+        size = max(1, int(taken.searchsorted(max_tokens, side="right")))
         yield by_length[start : start + size]
         start += size
+
+
+def computed_tokens(portion: np.ndarray, lengths: np.ndarray, *, padding_free: bool) -> int:
+    """Tokens that a portion's rows take: padded to the longest of them, or their own alone.
+
+    Args:
+        portion: (b,) rows.
+        lengths: (num_rows,) tokens of every row.
+        padding_free: Whether rows are computed without padding.
+    """
+    of_rows = lengths[portion]
+    return int(of_rows.sum()) if padding_free else len(portion) * int(of_rows.max())

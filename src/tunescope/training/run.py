@@ -46,6 +46,8 @@ class Run:
     """Trainable tensors that belong to the task's head, not to the method."""
     scratch: Path
     """Folder of the checkpoint and the metric log."""
+    padding_free: bool = False
+    """Whether `loss_sum` computes the rows' own tokens only, so that portions are cut by their sum."""
     is_hopeless: Callable[[Curve], bool] = lambda curve: False
     """Asked after every scoring but the last: whether to stop, given the scores so far."""
     watch: Callable[[int, int], Mapping[str, Any] | None] = lambda step, num_steps: None

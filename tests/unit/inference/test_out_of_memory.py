@@ -60,7 +60,7 @@ def test_other_errors_are_not() -> None:
 def test_tokens_are_halved_until_the_portion_shrinks(num_rows: int, longest: int, left: int) -> None:
     at_once = TokensAtOnce(4096)
     assert at_once.refused is None
-    assert at_once.lower(num_rows, longest)
+    assert at_once.lower(num_rows, num_rows * longest)
     assert (at_once.asked, at_once.refused, at_once.used) == (4096, 4096, left)
     assert 1 <= at_once.num_rows(longest) < num_rows
     assert at_once.told(at="at step 12") == f"out of memory at step 12 with 4096 tokens at once: went on with {left}"

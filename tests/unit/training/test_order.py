@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunescope.training.order import DataOrder, epoch_order, micro_batches
+from tunescope.training.order import DataOrder, computed_tokens, epoch_order, micro_batches
 
 
 def test_every_epoch_deals_every_row_once() -> None:
@@ -33,14 +33,28 @@ def test_seeds_and_epochs_differ() -> None:
 @given(
     lengths=st.lists(st.integers(1, 300), min_size=1, max_size=40),
     max_tokens=st.integers(1, 1000),
+    padding_free=st.booleans(),
 )
-def test_micro_batches_hold_every_row_once_within_the_budget(lengths: list[int], max_tokens: int) -> None:
+def test_micro_batches_hold_every_row_once_and_fill_the_budget(
+    lengths: list[int], max_tokens: int, padding_free: bool
+) -> None:
     sizes = np.array(lengths)
     rows = np.random.default_rng(0).permutation(len(sizes))
-    portions = list(micro_batches(rows, sizes, max_tokens))
+    portions = list(micro_batches(rows, sizes, max_tokens, padding_free=padding_free))
     assert sorted(np.concatenate(portions).tolist()) == list(range(len(sizes)))
-    for portion in portions:
-        assert len(portion) == 1 or len(portion) * sizes[portion].max() <= max_tokens
+
+    def tokens(portion: list[int]) -> int:
+        return (
+            sum(lengths[row] for row in portion)
+            if padding_free
+            else len(portion) * max(lengths[row] for row in portion)
+        )
+
+    for number, portion in enumerate(part.tolist() for part in portions):
+        assert len(portion) == 1 or tokens(portion) <= max_tokens
+        assert computed_tokens(portions[number], sizes, padding_free=padding_free) == tokens(portion)
+        if number + 1 < len(portions):
+            assert tokens([*portion, int(portions[number + 1][0])]) > max_tokens
 
 
 @pytest.mark.parametrize("max_tokens", [100, 10_000])
