@@ -100,10 +100,10 @@ def _timed_parts(cell: Cell) -> tuple[dict[str, float], float]:
 
 @contextmanager
 def _clocks(clock: _Clock) -> Iterator[None]:
-    from tunescope.steps import train as step
+    from tunescope.steps import objective
 
     places: tuple[tuple[Any, str, str], ...] = (
-        (step, "network_inputs", "collate"),
+        (objective, "network_inputs", "collate"),
         (torch.Tensor, "backward", "backward"),
         (torch.optim.AdamW, "step", "optimiser"),
         (torch.nn.utils, "clip_grad_norm_", "clipping"),

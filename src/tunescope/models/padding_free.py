@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tunescope.models.network import Network
@@ -40,11 +39,6 @@ class Rows:
 
     lengths: tuple[int, ...]
     device: Any
-
-    @cached_property
-    def runs(self) -> tuple[tuple[int, int], ...]:
-        """(how many, length) of neighbours of the same length: they need no padding between each other."""
-        return tuple((len(list(same)), length) for length, same in groupby(self.lengths))
 
     @cached_property
     def positions(self) -> Tensor:
@@ -189,27 +183,25 @@ def attend_within_rows(
     if window is not None and window < max(tunescope_rows.lengths):
         raise PaddingNeededError(f"its attention has a window of {window} tokens, and rows are longer")
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    attend = _by_runs if query.device.type == "cpu" else _padded
+    attend = _row_by_row if query.device.type == "cpu" else _padded
     return attend(query, key, value, tunescope_rows, dropout, scaling, causal), None
 
 
-def _by_runs(
+def _row_by_row(
     query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None, causal: bool
 ) -> Tensor:
-    """Neighbours of one length at a time: no token is computed in vain, at the price of a call per length."""
+    """A call per row: no token is computed in vain."""
     from torch import cat, split_with_sizes
     from torch.nn.functional import scaled_dot_product_attention
 
-    sizes = [num * length for num, length in rows.runs]
-    cut = (split_with_sizes(states, sizes, 2) for states in (query, key, value))  # whose backward is one concatenation
-    parts = []
-    for (num, length), *run in zip(rows.runs, *cut, strict=True):
-        q, k, v = (states.reshape(states.shape[1], num, length, -1).transpose(0, 1) for states in run)
-        attended = scaled_dot_product_attention(
+    by_row = (split_with_sizes(states, rows.lengths, 2) for states in (query, key, value))
+    attended = [
+        scaled_dot_product_attention(
             q, k, v, dropout_p=dropout, scale=scaling, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1]
         )
-        parts.append(attended.transpose(1, 2).flatten(0, 1))
-    return cat(parts)[None]
+        for q, k, v in zip(*by_row, strict=True)
+    ]
+    return cat(attended, 2).transpose(1, 2)
 
 
 def _padded(

@@ -53,7 +53,7 @@ _PADDED: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 _ENCODERS = ("Bert", "Roberta", "DistilBert", "Electra", "ModernBert", "Albert")
 _LENGTHS = (20, 20, 11, 3, 3, 1)
-FORMS = ("by runs", "padded")
+FORMS = ("row by row", "padded")
 each_form = pytest.mark.parametrize("form", FORMS)
 
 
@@ -174,7 +174,7 @@ def test_layers_computed_again_see_the_same_rows(tmp_path: Path) -> None:
 def _use(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form for GPUs is right on a CPU too."""
     if form == "padded":
-        monkeypatch.setattr(padding_free, "_by_runs", padding_free._padded)
+        monkeypatch.setattr(padding_free, "_row_by_row", padding_free._padded)
 
 
 def _network(config: str, fields: dict[str, Any], *, kind: str = "classification") -> Network:
