@@ -56,3 +56,17 @@ def test_following_drift_makes_other_jobs_of_training_and_leaves_baselines(desk,
     plain = desk.write({key: value for key, value in one_task.items() if key != "drift"}, "plain.yaml")
     said = desk.tunescope("run", plain, "--store", desk.store)
     assert "8 jobs done, " in said.out, said.out  # four trainings and their evaluations, no baseline
+
+
+def test_a_training_too_short_to_be_followed_is_not_and_says_so(desk, one_task):
+    one_task["training"]["steps"] = 5
+    watched = desk.write(one_task, "watched.yaml")
+    assert desk.tunescope("run", watched, "--store", desk.store).code == 0
+    trained = [record for record in desk.records().values() if record["kind"] == "train"]
+    assert trained
+    for record in trained:
+        told = record["facts"]["drift_watch"]["note"]
+        assert told.startswith("drift is not followed through the training: reading 8 examples once at its end")
+        assert told in record["facts"]["flags"]
+        log = read_log(desk.store / "artifacts" / "train" / record["id"] / LOG_NAME)
+        assert not [entry for entry in log if entry["event"] == "watched"]

@@ -23,6 +23,8 @@ _MOST_EXAMPLES, _FEWEST_EXAMPLES, _FEWEST_AT_ALL = 128, 16, 8
 _BUDGET = 0.035
 """Share of a training's forward passes that its readings may cost: passes without gradients in small batches are slower than
 operations say, by up to a half in a model of 1 M parameters (benchmarks/drift_overhead.py)."""
+_MOST = 0.045
+"""The share beyond which there is no reading at all, a bare one at the end and the base model's being more than it is worth."""
 _FIXED = 2
 """What a reading costs however few its examples, in examples."""
 _PASSES, _PASSES_OF_HEAD = 2.0, 0.75
@@ -43,13 +45,23 @@ class Readings:
     """What all readings cost, the base model's included, as a share of the training by LoRA; of the head alone, where it is."""
 
     @property
+    def fit(self) -> bool:
+        """Whether the training is long enough to be read at all."""
+        return self.expected_share <= _MOST
+
+    @property
     def num_readings(self) -> int:
-        """Of the model in training; the base model is read once besides."""
+        """Of the model in training, where they fit; the base model is read once besides."""
         return _count(self.every)
 
     @property
     def note(self) -> str:
         """Why it is not what the study asks for; empty where it is."""
+        if not self.fit:
+            return (
+                f"drift is not followed through the training: reading {self.num_examples} examples once at its end, and of the "
+                f"base model, would cost about {self.expected_share:.0%} of so short a one"
+            )
         if self.every == self.asked:
             return ""
         each = self.expected_share / (self.num_readings + 1)
@@ -60,11 +72,12 @@ class Readings:
 
 
 def plan_readings(every: float, num_examples_seen: int, num_available: int, *, head_alone: bool = False) -> Readings:
-    """As many readings as are expected to cost less than 5% of a training's time, and one at the end whatever it costs.
+    """As many readings as are expected to cost less than 5% of a training's time.
 
     First the probe gives way, from 128 examples down to 16; then the readings, down to one in the middle and one at the end;
-    then the probe again, down to 8; then the reading in the middle (below 343 examples seen). Depends on counts alone, so that
-    a training that is resumed reads where it would have, and methods that change the backbone are read alike.
+    then the probe again, down to 8; then the reading in the middle (below 343 examples seen); and where one at the end does not `fit`
+    (below 223), there is none. Depends on counts alone, so that a training that is resumed reads where it would have, and
+    methods that change the backbone are read alike.
 
     Args:
         every: Share of the steps between two readings that is asked for, above 0 and at most 1.

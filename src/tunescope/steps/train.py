@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from tunescope.drift.watch import DriftWatch, plan_readings
+from tunescope.drift.watch import DriftWatch, Readings, plan_readings
 from tunescope.errors import StopRequested
 from tunescope.hub.fingerprint import weights_fingerprint
 from tunescope.inference.example_scores import standard_error
@@ -114,7 +114,16 @@ def tune(
         for part in ("train", "selection")
     }
     attention = getattr(network.model.config, "_attn_implementation", None)
-    watch = _watch(config, network, encoded, compute.evaluation_batch_tokens)  # reads the base: before it is adapted
+    readings = _readings(config, encoded)
+    watch = None
+    if readings is not None and readings.fit:  # reads the base: before it is adapted
+        watch = DriftWatch(
+            network,
+            encoded["selection"],
+            readings=readings,
+            pooling=config.watch_pooling,
+            batch_tokens=compute.evaluation_batch_tokens,
+        )
     model = config.method.apply(network.model, task.kind, config.seed)
     if compute.gradient_checkpointing:
         enable_checkpointing(model)
@@ -190,10 +199,11 @@ def tune(
         "padding_share": trained.padding_share,
         "resumed_from": trained.resumed_from,
         "drift_watch_s": None if watch is None else watch.seconds,
-        "drift_watch": None if watch is None else asdict(watch.readings) | {"note": watch.readings.note},
+        "drift_watch": None if readings is None else asdict(readings) | {"note": readings.note},
         "weights_sha256": weights_sha256(model),
         "flags": [
             *trained.flags,
+            *([] if readings is None or readings.fit else [readings.note]),
             *([] if scored_at_once.refused is None else [scored_at_once.told(at="while scoring the selection rows")]),
             *_unknown(encoded["train"].share_of(network.tokenizer.unk_token_id)),
         ],
@@ -201,23 +211,16 @@ def tune(
     return Tuning(model=model, trained=trained, facts=facts)
 
 
-def _watch(config: TrainConfig, network: Network, encoded: Mapping[str, Encoded], tokens: int) -> DriftWatch | None:
-    """What follows drift through the training; None where nobody asked."""
+def _readings(config: TrainConfig, encoded: Mapping[str, Encoded]) -> Readings | None:
+    """How drift is followed through the training; None where nobody asked."""
     if config.watch_drift is None:
         return None
-    settings, rows = config.training, encoded["selection"]
-    num_seen = settings.num_steps(len(encoded["train"])) * settings.batch_size
-    return DriftWatch(
-        network,
-        rows,
-        readings=plan_readings(
-            config.watch_drift,
-            num_seen,
-            int(rows.example_index[-1]) + 1,
-            head_alone=isinstance(config.method, HeadOnly),
-        ),
-        pooling=config.watch_pooling,
-        batch_tokens=tokens,
+    settings = config.training
+    return plan_readings(
+        config.watch_drift,
+        settings.num_steps(len(encoded["train"])) * settings.batch_size,
+        int(encoded["selection"].example_index[-1]) + 1,
+        head_alone=isinstance(config.method, HeadOnly),
     )
 
 
