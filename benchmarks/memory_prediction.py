@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/memory_prediction.py --out benchmarks/results/memory_prediction.md [--mirror FOLDER]
 
 Each row trains three optimiser steps of two micro-batches in a fresh process with plain torch, transformers and peft; measured is
-`ru_maxrss` at its end. Rows are padded, all of one length, so a micro-batch holds exactly the tokens stated.
+`ru_maxrss` at its end. Rows are of one length, the last 3 tokens shorter, and laid end to end as in a run, so a micro-batch holds the tokens stated.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tunescope.cost.architecture import read_architecture
 from tunescope.cost.devices import this_machine
 from tunescope.cost.predict import Prediction, Rows, predict_training
 from tunescope.cost.trainable import what_trains
 from tunescope.methods import Full, Lora, Method
+from tunescope.models.network import Network
+from tunescope.models.padding import pad_batch
+from tunescope.models.padding_free import prepare_padding_free
 
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _CONFIGS: dict[str, dict[str, Any]] = {
@@ -135,7 +140,6 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     import datasets  # noqa: F401 - a real run has it in memory
     import peft
     import sklearn.metrics  # noqa: F401
-    import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     torch.manual_seed(0)
@@ -145,6 +149,9 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         fields = dict(case["config"])
         config = AutoConfig.for_model(fields.pop("model_type"), num_labels=2, **fields)
         model = AutoModelForSequenceClassification.from_config(config)
+    prefix = model.base_model_prefix
+    is_decoder = case["model"] != "MiniLM-23M"
+    network = Network(model=model, tokenizer=None, is_decoder=is_decoder, head_names=(), backbone_prefix=prefix)
     if case["method"] == "lora":
         model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, task_type="SEQ_CLS"))
     model.train()
@@ -152,14 +159,13 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     optimiser = torch.optim.AdamW(trained, lr=1e-5, fused=True)
     rows, length = case["rows"], case["length"]
     step_s = 0.0
+    as_trained = prepare_padding_free(network, model, _batch(2, 8, is_decoder))
     for _ in range(_STEPS):
         began = time.process_time()
         optimiser.zero_grad(set_to_none=True)
         for _ in range(2):
-            ids = torch.randint(5, 500, (rows, length))
-            mask = torch.ones_like(ids)
-            mask[0, length - 3 :] = 0
-            logits = model(input_ids=ids, attention_mask=mask).logits
+            with as_trained.on():
+                logits = model(**_batch(rows, length, is_decoder)).logits
             loss = torch.nn.functional.cross_entropy(logits, torch.zeros(rows, dtype=torch.long))
             loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -168,9 +174,14 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
     return {"gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "step_s": step_s}
 
 
+def _batch(rows: int, length: int, is_decoder: bool) -> dict[str, torch.Tensor]:
+    """Random rows of one length but the last, which is 3 tokens shorter."""
+    lengths = [length] * (rows - 1) + [length - 3]
+    return pad_batch([torch.randint(5, 500, (n,)).tolist() for n in lengths], 0, is_decoder=is_decoder)
+
+
 def about() -> str:
     """When and on what the measurements were made."""
-    import torch
     import transformers
 
     return (

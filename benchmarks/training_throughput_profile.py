@@ -106,7 +106,8 @@ def _clocks(clock: _Clock) -> Iterator[None]:
         (objective, "network_inputs", "collate"),
         (torch.Tensor, "backward", "backward"),
         (torch.optim.AdamW, "step", "optimiser"),
-        (torch.nn.utils, "clip_grad_norm_", "clipping"),
+        (torch.nn.utils, "get_total_norm", "clipping"),
+        (torch.nn.utils, "clip_grads_with_norm_", "clipping"),
         (MetricLog, "append", "logging"),
     )
     with ExitStack() as stack:

@@ -66,7 +66,7 @@ def test_a_training_too_short_to_be_followed_is_not_and_says_so(desk, one_task):
     assert trained
     for record in trained:
         told = record["facts"]["drift_watch"]["note"]
-        assert told.startswith("drift is not followed through the training: reading 8 examples once at its end")
+        assert told.startswith("drift is not followed through the training: reading 4 examples once at its end")
         assert told in record["facts"]["flags"]
         log = read_log(desk.store / "artifacts" / "train" / record["id"] / LOG_NAME)
         assert not [entry for entry in log if entry["event"] == "watched"]
