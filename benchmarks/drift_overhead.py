@@ -337,8 +337,11 @@ _WATCH_HEAD = [
 
 
 def watch_row(line: dict[str, Any]) -> str:
+    began = f"| {line['model']} | {line['method']} | {line['num_examples_seen']:,} |"
+    if line["reported_s"] is None:  # too short: it would have cost too much
+        return f"{began} | | not followed | {line['train_s']:.2f} | | | |"
     return (
-        f"| {line['model']} | {line['method']} | {line['num_examples_seen']:,} | {line['num_probe']} | {line['every']:.3g} "
+        f"{began} {line['num_probe']} | {line['every']:.3g} "
         f"| {line['num_readings']} | {line['train_s']:.2f} | {line['watch_s']:.3f} | {line['reported_s']:.3f} "
         f"| {line['watch_s'] / line['train_s']:.1%} |"
     )
