@@ -27,6 +27,7 @@ from tunescope.cost.devices import this_machine
 from tunescope.cost.predict import Prediction, Rows, predict_training
 from tunescope.cost.trainable import what_trains
 from tunescope.methods import Full, Lora, Method
+from tunescope.models.alignment import align_decoder, align_encoder
 from tunescope.models.network import Network
 from tunescope.models.padding import pad_batch
 from tunescope.models.padding_free import prepare_padding_free
@@ -151,6 +152,7 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         model = AutoModelForSequenceClassification.from_config(config)
     prefix = model.base_model_prefix
     is_decoder = case["model"] != "MiniLM-23M"
+    (align_decoder if is_decoder else align_encoder)(getattr(model, prefix), one_output_per_row=True)
     network = Network(model=model, tokenizer=None, is_decoder=is_decoder, head_names=(), backbone_prefix=prefix)
     if case["method"] == "lora":
         model = peft.get_peft_model(model, peft.LoraConfig(r=8, lora_alpha=16, task_type="SEQ_CLS"))

@@ -18,7 +18,7 @@ _CASES = {
     ),
     "similarity_speed.py": ("--sizes 60x8 --layers 2 --rounds 1", ("tunescope PairSums", "tunescope layer_ckas")),
     "drift_overhead.py": (
-        "--parts watch --models demo --train 240 --rounds 1",
+        "--mirror . --parts watch --models demo --train 240 --rounds 1",
         ("| demo-llama | full | 240 | ", "| demo-llama | lora | 240 | "),
     ),
 }

@@ -34,6 +34,20 @@ NEEDS_MORE: dict[str, str] = {
 """Config classes that are refused although they load: each needs something of training that no other method gets."""
 
 
+FIELDS_THAT_NEED_MORE: dict[tuple[str, str], str] = {
+    (
+        "LoraConfig",
+        "velora_config",
+    ): "its gradients are projected on an average over all tokens of a batch, padding too, so they "
+    "depend on how a step is cut into portions",
+    (
+        "LoraConfig",
+        "alora_invocation_tokens",
+    ): "peft finds where it begins in causal language models alone, so under a task's head nothing of it would learn",
+}
+"""Fields of config classes that are refused for the same reason."""
+
+
 class AnyPeft(Method):
     """Trains the head and whatever the named peft config adds."""
 
@@ -63,6 +77,10 @@ class AnyPeft(Method):
             raise StudyError(
                 [f"{self.config_class} is not supported: {NEEDS_MORE[self.config_class]}. Choose another."]
             )
+        for name in self.config:
+            if self.config.get(name) is not None and (self.config_class, name) in FIELDS_THAT_NEED_MORE:
+                reason = FIELDS_THAT_NEED_MORE[self.config_class, name]
+                raise StudyError([f"config.{name} of {self.config_class} is not supported: {reason}. Leave it out."])
         chosen = known[self.config_class]
         fields = {field.name for field in dataclasses.fields(chosen) if field.init} - _OURS
         problems = [

@@ -48,6 +48,16 @@ class Rows:
         return torch.cat([torch.arange(length, device=self.device) for length in self.lengths])
 
     @cached_property
+    def alike(self) -> tuple[Rows, ...]:
+        """The rows in groups of neighbours, none longer than twice another of its group where longer rows come first."""
+        groups: list[list[int]] = []
+        for length in self.lengths:
+            if not groups or not groups[-1][0] / 2 <= length <= groups[-1][0]:
+                groups.append([])
+            groups[-1].append(length)
+        return tuple(Rows(lengths=tuple(group), device=self.device) for group in groups)
+
+    @cached_property
     def is_real(self) -> Tensor:
         """(rows, longest) bool: which places of the rows, padded on the right, hold a token."""
         import torch
@@ -61,7 +71,7 @@ class PaddingFree:
 
     def __init__(self, backbone: Any) -> None:
         self._backbone = backbone
-        self._first_position = _first_position(backbone)
+        self._padding_position = _padding_position(backbone)
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -72,7 +82,7 @@ class PaddingFree:
         finally:
             del self._backbone.forward  # the class's own is found again
 
-    def _forward(self, **kwargs: Any) -> Any:
+    def _forward(self, **kwargs: Any) -> Any:  # by name alone: `alignment` has named what the head passed by place
         import torch
 
         ids, mask = kwargs.get("input_ids"), kwargs.get("attention_mask")
@@ -80,13 +90,17 @@ class PaddingFree:
             raise PaddingNeededError(_LEARNED_VECTORS)
         rows = Rows(lengths=tuple(mask.sum(dim=1).tolist()), device=ids.device)
         kept = mask.flatten().nonzero().squeeze(1)
+        if kwargs.get("position_ids") is None and self._padding_position is not None:
+            kwargs["position_ids"] = _positions_beside_padding(ids, self._padding_position)
         for name in ("input_ids", "token_type_ids", "position_ids"):
             if kwargs.get(name) is not None:
                 kwargs[name] = kwargs[name].flatten()[kept][None]
         if kwargs.get("position_ids") is None:
-            kwargs["position_ids"] = rows.positions[None] + self._first_position
+            kwargs["position_ids"] = rows.positions[None]
         kwargs["attention_mask"] = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)  # passed on untouched
         output = type(self._backbone).forward(self._backbone, **kwargs, tunescope_rows=rows)
+        if output.get("hidden_states") is not None:
+            raise PaddingNeededError("its config.json asks for the states of every layer")
         states = output.last_hidden_state[0]
         padded = states.new_zeros(mask.numel(), states.shape[1]).index_copy(0, kept, states)
         output.last_hidden_state = padded.view(*mask.shape, -1)
@@ -107,31 +121,31 @@ def prepare_padding_free(network: Network, model: nn.Module, batch: dict[str, Te
             among them.
 
     Raises:
-        PaddingNeededError: If the states or logits differ, or the architecture cannot be called so. The model is as it was.
+        PaddingNeededError: If the states or logits differ, or the architecture cannot be called so; what it said then is the
+            error's cause. The model is as it was.
     """
     import torch
 
     backbone = getattr(network.model, network.backbone_prefix)
     before = backbone.config._attn_implementation
-    if before != "sdpa":
+    if before not in ("sdpa", ATTENTION):
         raise PaddingNeededError(f"the model's attention is '{before}', not PyTorch's own (sdpa)")
+    if "forward" in vars(backbone):
+        raise PaddingNeededError(f"{type(backbone).__name__} has been given another forward pass than its class's")
     prepared = PaddingFree(backbone)
     was_training = model.training
-    _register()
-    backbone.config._attn_implementation = ATTENTION
     model.eval()
     try:
         with torch.no_grad():
             expected = _outputs(model, backbone, batch)
+            _register()
+            backbone.config._attn_implementation = ATTENTION
+            _compare(expected, _outputs(model, backbone, batch))
             with prepared.on():
-                found = _outputs(model, backbone, batch)
-        _compare(expected, found)
-    except BaseException as error:
+                found = _called_so(model, backbone, batch)
+            _compare(expected, found)
+    except BaseException:
         backbone.config._attn_implementation = before
-        if isinstance(error, RuntimeError | TypeError | ValueError | IndexError | AttributeError | KeyError):
-            raise PaddingNeededError(
-                f"{type(backbone).__name__} cannot be called so: {' '.join(str(error).split())}"
-            ) from error
         raise
     finally:
         model.train(was_training)
@@ -183,7 +197,7 @@ def attend_within_rows(
     if window is not None and window < max(tunescope_rows.lengths):
         raise PaddingNeededError(f"its attention has a window of {window} tokens, and rows are longer")
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    attend = _row_by_row if query.device.type == "cpu" else _padded
+    attend = _row_by_row if query.device.type == "cpu" else _by_likeness
     return attend(query, key, value, tunescope_rows, dropout, scaling, causal), None
 
 
@@ -204,24 +218,44 @@ def _row_by_row(
     return cat(attended, 2).transpose(1, 2)
 
 
-def _padded(
+def _by_likeness(
     query: Tensor, key: Tensor, value: Tensor, rows: Rows, dropout: float, scaling: float | None, causal: bool
 ) -> Tensor:
-    """All rows in one call, padded for it: a GPU is kept waiting by many small calls, and attention is the small part."""
-    from torch.nn.functional import scaled_dot_product_attention
+    """A call per neighbours of like length, padded for it: a GPU is kept waiting by many small calls. At most twice the places."""
+    from torch import cat, split_with_sizes
 
-    real = rows.is_real
+    groups = rows.alike
+    sizes = [sum(group.lengths) for group in groups]
+    by_group = (split_with_sizes(states, sizes, 2) for states in (query, key, value))
+    return cat(
+        [
+            _padded(q, k, v, group.is_real, dropout, scaling, causal)
+            for group, q, k, v in zip(groups, *by_group, strict=True)
+        ],
+        1,
+    )
+
+
+def _padded(
+    query: Tensor, key: Tensor, value: Tensor, real: Tensor, dropout: float, scaling: float | None, causal: bool
+) -> Tensor:
+    from torch.nn.functional import scaled_dot_product_attention
 
     def padded(states: Tensor) -> Tensor:
         spread = states.new_zeros(*real.shape, states.shape[1], states.shape[3])
         spread[real] = states[0].transpose(0, 1)
         return spread.transpose(1, 2)
 
+    num_groups = query.shape[1] // key.shape[1]
+    if not causal and num_groups > 1:  # with a mask, not every kernel shares keys among heads
+        key, value = (states.repeat_interleave(num_groups, dim=1) for states in (key, value))
     attended = scaled_dot_product_attention(
         padded(query),
         padded(key),
         padded(value),
-        attn_mask=None if causal else real[:, None, None, :],  # to the right of the real tokens, which see none of it
+        attn_mask=None
+        if causal
+        else real[:, None, None, :],  # padding is to the right of real tokens, which see none of it
         dropout_p=dropout,
         scale=scaling,
         is_causal=causal,
@@ -250,17 +284,37 @@ def _outputs(model: nn.Module, backbone: Any, batch: dict[str, Tensor]) -> dict[
 
 def _compare(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     for name, right in expected.items():
+        if found[name].shape != right.shape:
+            raise PaddingNeededError(
+                f"its {name.replace('_', ' ')} would be {tuple(found[name].shape)} for {tuple(right.shape)}"
+            )
         apart = float((found[name] - right).abs().max() / right.abs().max().clamp(min=1e-30))
         if not apart <= _TOLERANCE:
             raise PaddingNeededError(f"its {name.replace('_', ' ')} would be off by {apart:.1g} of the largest")
 
 
-def _first_position(backbone: Any) -> int:
-    """Where position embeddings begin: after the padding's own in RoBERTa and its kin, else at 0."""
+def _called_so(model: nn.Module, backbone: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        return _outputs(model, backbone, batch)
+    except PaddingNeededError:
+        raise
+    except Exception as error:  # whatever an architecture finds wrong with such a call
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise PaddingNeededError(f"{type(backbone).__name__} cannot be called so: {told}") from error
+
+
+def _padding_position(backbone: Any) -> int | None:
+    """The place in the position embeddings that is padding's own, in RoBERTa and its kin; None where there is none."""
     for name, module in backbone.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return int(module.padding_idx) + 1
-    return 0
+            return int(module.padding_idx)
+    return None
+
+
+def _positions_beside_padding(ids: Tensor, padding: int) -> Tensor:
+    """(rows, length) positions as RoBERTa counts them: over tokens whose id is not the padding's, from one past it on."""
+    counted = (ids != padding).long()
+    return counted.cumsum(dim=1) * counted + padding
 
 
 def _register() -> None:

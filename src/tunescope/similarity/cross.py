@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from tunescope.similarity.products import product, row_products, square_norms, sum_of_squares
+from tunescope.similarity.products import product, square_norms, sum_of_squares
 from tunescope.similarity.room import Room
 
 Form = Literal["gram", "features"]
@@ -152,21 +152,34 @@ def _gram_totals(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], 
     """(pairs,) float64: of each pair of sides the sum of k_ij l_ij over i /= j, entries widened before they are multiplied."""
     totals = np.zeros(len(pairs))
     for rows, columns, tiles in _gram_tiles(sides, room):
-        sums, flat = np.zeros(len(pairs)), [tile.ravel() for tile in tiles]
-        for start in range(0, flat[0].size, _ENTRIES_WIDENED):
-            wide = [_widened(side[start : start + _ENTRIES_WIDENED], room, place) for place, side in enumerate(flat)]
-            sums += [row_products(wide[i], wide[j]).sum() for i, j in pairs]
+        sums = _sums_of_products([tile.ravel() for tile in tiles], pairs, room)
         # What is right of the diagonal stands for its mirror image too.
         totals += sums if columns is rows else 2.0 * sums
     return totals
 
 
-def _widened(entries: np.ndarray, room: Room, place: int) -> np.ndarray:
-    """Entries (m,) in float64 and zeros, as rows of so many as one thread of a BLAS multiplies: to share them takes longer."""
-    num_rows = -(-entries.size // _ENTRIES_MULTIPLIED)
-    wide = room.array(f"wide {place}", (num_rows * _ENTRIES_MULTIPLIED,), np.float64)
-    wide[: entries.size], wide[entries.size :] = entries, 0.0
-    return wide.reshape(num_rows, _ENTRIES_MULTIPLIED)
+def _sums_of_products(sides: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], room: Room) -> np.ndarray:
+    """(pairs,) float64: of each pair of sides, each (m,), the sum of their entries' products.
+
+    Few calls, each of as many entries as one thread of a BLAS multiplies (to share them takes longer): threads that compute
+    other layers wait for each other between calls.
+    """
+    num, at_once = sides[0].size, _ENTRIES_WIDENED // _ENTRIES_MULTIPLIED
+    wide = [
+        room.array(f"wide {place}", (at_once, _ENTRIES_MULTIPLIED), np.float64).reshape(-1)
+        for place in range(len(sides))
+    ]
+    rows, columns = ([part.reshape(shape) for part in wide] for shape in ((at_once, 1, -1), (at_once, -1, 1)))
+    products = np.empty((len(pairs), -(-num // _ENTRIES_WIDENED), at_once, 1, 1))
+    for chunk in range(products.shape[1]):
+        start = chunk * _ENTRIES_WIDENED
+        for part, side in zip(wide, sides, strict=True):
+            entries = side[start : start + _ENTRIES_WIDENED]
+            part[: entries.size] = entries
+            part[entries.size :] = 0.0
+        for of_pair, (i, j) in zip(products, pairs, strict=True):
+            np.matmul(rows[i], columns[j], out=of_pair[chunk])
+    return np.asarray(products.reshape(len(pairs), -1).sum(axis=1))
 
 
 def _by_features(Xs: list[np.ndarray], Ys: list[np.ndarray]) -> Traces:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tunescope.inference.batches import autocast, network_inputs
+from tunescope.inference.out_of_memory import is_out_of_memory
 from tunescope.models.network import Network
 from tunescope.models.padding_free import PaddingFree, PaddingNeededError, prepare_padding_free
 from tunescope.study.configs import TrainConfig
@@ -31,6 +32,9 @@ class Objective:
             encoded: The training rows.
             padding_free: Whether to compute real tokens only, where a trial on some of the rows shows that nothing else
                 changes; `padded_because` says why not.
+
+        Raises:
+            RuntimeError, MemoryError: If the trial runs out of memory.
         """
         self._model, self._network, self._config, self._encoded = model, network, config, encoded
         self._device = next(model.parameters()).device
@@ -39,8 +43,10 @@ class Objective:
         """Why rows are padded to the longest of their portion; None where they are not."""
         if padding_free:
             try:
-                self._padding_free = prepare_padding_free(network, model, self._inputs(self._unlike_rows()))
+                self._padding_free = prepare_padding_free(network, model, self._trial())
             except PaddingNeededError as reason:
+                if reason.__cause__ is not None and is_out_of_memory(reason.__cause__):
+                    raise reason.__cause__ from None
                 self.padded_because = str(reason)
 
     @property
@@ -68,10 +74,12 @@ class Objective:
     def _inputs(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         return network_inputs(self._encoded, rows, self._network, self._device)
 
-    def _unlike_rows(self) -> np.ndarray:
-        """The longest row, a middling one and the shortest."""
+    def _trial(self) -> dict[str, torch.Tensor]:
+        """Rows as long as the longest, a middling one and the shortest, of random tokens: real ones may be the same."""
         by_length = np.argsort(self._encoded.lengths, kind="stable")
-        return by_length[[-1, len(by_length) // 2, 0]]
+        batch = self._inputs(by_length[[-1, len(by_length) // 2, 0]])
+        ids = np.random.default_rng(0).integers(0, len(self._network.tokenizer), size=batch["input_ids"].shape)
+        return batch | {"input_ids": torch.as_tensor(ids, device=self._device)}
 
     def _allowed(self, rows: np.ndarray, width: int) -> torch.Tensor:
         """(n, width) bool: the positions an answer may have, context tokens and the null slot."""

@@ -11,7 +11,7 @@ from transformers import AutoConfig
 from tiny import tiny_bert, tiny_llama, tiny_network
 from tunescope.errors import ModelError, StudyError
 from tunescope.methods import AnyPeft
-from tunescope.methods.any_peft import NEEDS_MORE, peft_config_classes
+from tunescope.methods.any_peft import FIELDS_THAT_NEED_MORE, NEEDS_MORE, peft_config_classes
 
 
 def test_fields_reach_peft() -> None:
@@ -49,6 +49,14 @@ def test_what_a_plain_loop_cannot_train(name: str) -> None:
     assert name in peft_config_classes()
     with pytest.raises(StudyError, match=f"{name} is not supported: "):
         AnyPeft(config_class=name).peft_config()
+
+
+@pytest.mark.parametrize("name, field", sorted(FIELDS_THAT_NEED_MORE))
+def test_a_field_that_a_plain_loop_cannot_train(name: str, field: str) -> None:
+    value = {"velora_config": {"num_groups": 4}, "alora_invocation_tokens": [3]}[field]
+    assert AnyPeft(config_class=name, config={field: None}).peft_config()
+    with pytest.raises(StudyError, match=f"config.{field} of {name} is not supported: .* Leave it out"):
+        AnyPeft(config_class=name, config={field: value}).peft_config()
 
 
 @pytest.mark.parametrize("name", ["TrainableTokensConfig", "AdaptionPromptConfig"])

@@ -20,7 +20,7 @@ from tunescope.models.alignment import align_decoder, align_encoder
 from tunescope.models.checkpointing import enable_checkpointing
 from tunescope.models.network import Network
 from tunescope.models.padding import pad_batch
-from tunescope.models.padding_free import ATTENTION, PaddingNeededError, prepare_padding_free
+from tunescope.models.padding_free import ATTENTION, PaddingNeededError, Rows, prepare_padding_free
 
 _SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 _SHARED = {**_SIZES, "num_key_value_heads": 2, "head_dim": 8}
@@ -49,11 +49,15 @@ _PADDED: dict[str, tuple[str, dict[str, Any], str]] = {
     "scores capped": ("Gemma2Config", _SHARED, r"the model's attention is 'eager', not PyTorch's own \(sdpa\)"),
     "a bias by distance": ("BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 4}, r"attention is 'eager'"),
     "attention of its own": ("FalconConfig", _SIZES, r"its states would be off by 0\.\d+ of the largest"),
-    "a pooler in two parts": ("AlbertConfig", {**_SIZES, "embedding_size": 16}, r"AlbertModel cannot be called so: .*"),
+    "a pooler in two parts": (
+        "AlbertConfig",
+        {**_SIZES, "embedding_size": 16},
+        r"its logits would be \(6, 20, 2\) for \(6, 2\)",
+    ),
 }
 _ENCODERS = ("Bert", "Roberta", "DistilBert", "Electra", "ModernBert", "Albert")
 _LENGTHS = (20, 20, 11, 3, 3, 1)
-FORMS = ("row by row", "padded")
+FORMS = ("row by row", "by likeness")
 each_form = pytest.mark.parametrize("form", FORMS)
 
 
@@ -123,6 +127,65 @@ def test_an_error_inside_leaves_the_backbone_its_own_forward(tmp_path: Path) -> 
     assert "forward" not in vars(getattr(network.model, network.backbone_prefix))
 
 
+def test_padding_inside_a_text_is_numbered_as_roberta_does() -> None:
+    network = _network("RobertaConfig", _PACKED["roberta"][1])
+    prepared = prepare_padding_free(network, network.model, _batch(network))
+    batch = _batch(network)
+    batch["input_ids"][0, 7] = batch["input_ids"][2, 0] = network.model.config.pad_token_id
+    expected = network.model(**batch).logits
+    with prepared.on():
+        torch.testing.assert_close(network.model(**batch).logits, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_what_an_architecture_asserts_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tiny_network(tiny_llama(tmp_path))
+    forward = type(network.model.model).forward
+
+    def strict(self: Any, input_ids: Any = None, attention_mask: Any = None, **kwargs: Any) -> Any:
+        assert input_ids.shape == attention_mask.shape
+        return forward(self, input_ids=input_ids, attention_mask=attention_mask, **kwargs)
+
+    monkeypatch.setattr(type(network.model.model), "forward", strict)
+    with pytest.raises(PaddingNeededError, match="LlamaModel cannot be called so: "):
+        prepare_padding_free(network, network.model, tiny_batch(network))
+    assert network.model.config._attn_implementation == "sdpa"
+
+
+def test_what_the_model_brought_along_is_refused_and_kept(tmp_path: Path) -> None:
+    network = tiny_network(tiny_llama(tmp_path))
+    backbone = network.model.model
+    own = backbone.forward
+    backbone.forward = lambda *args, **kwargs: own(*args, **kwargs)
+    wrapper = backbone.forward
+    with pytest.raises(PaddingNeededError, match="LlamaModel has been given another forward pass than its class's"):
+        prepare_padding_free(network, network.model, tiny_batch(network))
+    assert backbone.forward is wrapper
+    del backbone.forward
+    backbone.config.output_hidden_states = True
+    with pytest.raises(PaddingNeededError, match=r"its config\.json asks for the states of every layer"):
+        prepare_padding_free(network, network.model, tiny_batch(network))
+
+
+def test_a_model_is_prepared_twice_as_once(tmp_path: Path) -> None:
+    network = tiny_network(tiny_llama(tmp_path))
+    batch = tiny_batch(network)
+    expected = network.model(**batch).logits
+    for _ in range(2):
+        with prepare_padding_free(network, network.model, batch).on():
+            torch.testing.assert_close(network.model(**batch).logits, expected, rtol=0.0, atol=1e-5)
+
+
+def test_rows_padded_for_attention_take_at_most_twice_their_places() -> None:
+    rows = Rows(lengths=(512, *(10,) * 255), device="cpu")
+    assert [len(group.lengths) for group in rows.alike] == [1, 255]
+    draw = np.random.default_rng(0)
+    for lengths in (draw.integers(1, 400, 64).tolist() for _ in range(20)):
+        for order in (lengths, sorted(lengths, reverse=True)):
+            groups = Rows(lengths=tuple(order), device="cpu").alike
+            assert [length for group in groups for length in group.lengths] == order
+            assert all(group.is_real.numel() <= 2 * sum(group.lengths) for group in groups)
+
+
 def test_the_trial_leaves_random_numbers_and_mode_alone(tmp_path: Path) -> None:
     network = tiny_network(tiny_bert(tmp_path, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1))
     network.model.train()
@@ -173,8 +236,8 @@ def test_layers_computed_again_see_the_same_rows(tmp_path: Path) -> None:
 
 def _use(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form for GPUs is right on a CPU too."""
-    if form == "padded":
-        monkeypatch.setattr(padding_free, "_row_by_row", padding_free._padded)
+    if form == "by likeness":
+        monkeypatch.setattr(padding_free, "_row_by_row", padding_free._by_likeness)
 
 
 def _network(config: str, fields: dict[str, Any], *, kind: str = "classification") -> Network:

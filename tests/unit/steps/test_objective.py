@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tiny import TINY, tiny_llama, tiny_network
+from tiny import TINY, tiny_bert, tiny_llama, tiny_network
 from tunescope.methods import AnyPeft, Full, Method
+from tunescope.models import padding_free
 from tunescope.models.base import BaseModelSpec
 from tunescope.steps.objective import Objective
 from tunescope.study.configs import TrainConfig
@@ -43,6 +45,8 @@ TASKS: dict[str, tuple[Any, Examples]] = {
     ),
 }
 
+SAME = Examples(ids=IDS, texts={"text": ("the",) * len(IDS)}, targets=np.arange(len(IDS)) % 2)
+
 
 @pytest.mark.parametrize("precision, tolerance", [("fp32", 1e-5), ("bf16", 2e-2)])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -71,9 +75,36 @@ def test_a_method_that_needs_padding_is_told_and_computed_with_it(tmp_path: Path
     assert torch.equal(asked(np.arange(6)), padded(np.arange(6)))
 
 
+def test_rows_that_are_all_the_same_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = padding_free.attend_within_rows
+
+    def leaking(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
+        if kwargs.get("tunescope_rows") is None:
+            return real(module, query, key, value, mask, **kwargs)
+        kwargs["tunescope_rows"] = padding_free.Rows(lengths=(query.shape[2],), device="cpu")
+        return real(module, query, key, value, mask, **kwargs)
+
+    monkeypatch.setattr(padding_free, "attend_within_rows", leaking)
+    monkeypatch.setitem(TASKS, "the same", (TASKS["classification"][0], SAME))
+    objective = _objective("the same", tiny_bert(tmp_path), Full(), padding_free=True)
+    assert objective.padded_because is not None
+    assert re.match(r"its states would be off by \S+ of the largest", objective.padded_because)
+
+
+def test_a_trial_that_runs_out_of_memory_says_nothing_of_the_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(padding_free, "_row_by_row", full)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        _objective("classification", tiny_llama(tmp_path), Full(), padding_free=True)
+
+
 def _objective(kind: str, folder: Path, method: Method, *, padding_free: bool, **settings: Any) -> Objective:
     task, examples = TASKS[kind]
-    network = tiny_network(folder, task_kind=kind, num_labels=2)
+    network = tiny_network(folder, task_kind=task.kind, num_labels=2)
     config = TrainConfig(
         base_model=BaseModelSpec(name="./model"),
         task=task,
@@ -83,5 +114,5 @@ def _objective(kind: str, folder: Path, method: Method, *, padding_free: bool, *
         seed=3,
     )
     encoded = encode(task, examples, network.tokenizer, is_decoder=network.is_decoder)
-    model = method.apply(network.model, kind, seed=3).eval()  # no dropout: its masks follow the shapes
+    model = method.apply(network.model, task.kind, seed=3).eval()  # no dropout: its masks follow the shapes
     return Objective(model, network, config, encoded, padding_free=padding_free)

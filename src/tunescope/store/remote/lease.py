@@ -99,9 +99,12 @@ class Lease:
                     self._problem = f"the lease of {self._objects.url} could not be renewed: {error}"
                     return
 
-    def release(self) -> None:
-        """Lets go."""
+    def end(self) -> None:
+        """Asks `keep` to end; one renewal may be under way."""
         self._ended.set()
+
+    def release(self) -> None:
+        """Lets go, once `keep` has ended: a renewal that was under way would write the lease anew."""
         if not self._problem and _holder(self._objects.read(LEASE_FILE)) == self._me:
             self._objects.delete(LEASE_FILE)
 
@@ -138,8 +141,9 @@ def leased(
     try:
         yield lease
     finally:
+        lease.end()
+        thread.join(timeout=pace.stale_s)  # beyond, whoever waits may take it over
         lease.release()
-        thread.join(timeout=pace.renew_s)
 
 
 def _holder(content: bytes | None) -> str | None:

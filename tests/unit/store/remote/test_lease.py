@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import pytest
@@ -31,6 +32,22 @@ def test_the_lease_says_who_holds_it_is_renewed_and_goes_with_its_holder(objects
         assert _told(objects)["count"] > first["count"]
         assert _told(objects)["holder"] == first["holder"]
         lease.check()
+    assert _told(objects) is None
+
+
+def test_a_renewal_that_is_under_way_when_the_holder_ends_leaves_no_lease(objects, monkeypatch):
+    write, renewing = objects.write, threading.Event()
+
+    def slow(name, content):
+        if json.loads(content)["count"] > 1:
+            renewing.set()
+            time.sleep(0.3)
+        write(name, content)
+
+    monkeypatch.setattr(objects, "write", slow)
+    with leased(objects, pace=FAST):
+        assert renewing.wait(5.0)
+    time.sleep(0.5)
     assert _told(objects) is None
 
 
