@@ -1,6 +1,6 @@
 """Bytes of the tensors between the weights: what a forward pass makes, and what backward still needs of it.
 
-Counted from the modules of transformers 5.23 with `sdpa` attention and padded rows, per token and layer. Letters: H hidden,
+Counted from the modules of transformers 5.23 with `sdpa` attention, per token and layer. Letters: H hidden,
 Q query width, K key/value width, I intermediate, L tokens of a row, S = heads x L scores, r rank.
 
 Saved for backward, whatever is trained:
@@ -17,7 +17,7 @@ and unfused attention stay at 4 bytes; every linear weight is kept a second time
 On a CPU the room of temporaries counts too: with glibc's default malloc about `_HOLES` of it stays in use (with
 MALLOC_MMAP_THRESHOLD_=1048576 a process holds little but what is saved, and takes a third to a half longer to compute; the likely cause is that
 an aligned block does not fit the hole left by one of its size, glibc before 2.38). The share is the one fitted constant here;
-predicted over measured peaks are 0.86 to 1.18 (benchmarks/results/memory_prediction.md). A GPU's caching allocator reuses
+predicted over measured peaks are 0.84 to 1.10 (benchmarks/results/memory_prediction.md). A GPU's caching allocator reuses
 such holes whole.
 """
 
