@@ -16,7 +16,7 @@ import csv
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Case:
     """Of our loop."""
     accumulation: int = 1
     """Portions of equal numbers of rows that the `Trainer` cuts a step into."""
+    padding_free: bool = False
+    """Whether our side lays rows end to end; the `Trainer` pads them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +91,13 @@ def test_twelve_steps_of_a_tiny_model_with_dropout(name: str, method: str, tmp_p
     _assert_parity(_tiny_case(name, method, tmp_path, num_rows=41, model=dropout), tmp_path, tolerance=1e-6)
 
 
+@pytest.mark.parametrize("padding_free", [False, True])
 @pytest.mark.parametrize("name", ["bert", "llama"])
 @each_method
-def test_twelve_accumulated_steps_of_a_tiny_model(name: str, method: str, tmp_path: Path) -> None:
+def test_twelve_accumulated_steps_of_a_tiny_model(name: str, method: str, padding_free: bool, tmp_path: Path) -> None:
     """Portions by length on our side, by number on the `Trainer`'s; no dropout, whose masks go by portion."""
     case = _tiny_case(name, method, tmp_path, num_rows=40, base_dropout=0.0, tokens_at_once=40, accumulation=4)
+    case = replace(case, padding_free=padding_free)
     _assert_parity(case, tmp_path, tolerance=1e-5)
 
 
@@ -108,11 +112,12 @@ def test_fifty_steps_on_mrpc_with_dropout(method: str, mirror: Path, tmp_path: P
 @pytest.mark.mirror
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("padding_free", [False, True])
 @each_method
-def test_twenty_accumulated_steps_on_mrpc(method: str, mirror: Path, tmp_path: Path) -> None:
+def test_twenty_accumulated_steps_on_mrpc(method: str, padding_free: bool, mirror: Path, tmp_path: Path) -> None:
     """4 portions of 4 rows on the `Trainer`'s side."""
     case = _mrpc_case(method, mirror, steps=20, base_dropout=0.0, tokens_at_once=512, accumulation=4)
-    _assert_parity(case, tmp_path, tolerance=1e-4)
+    _assert_parity(replace(case, padding_free=padding_free), tmp_path, tolerance=1e-4)
 
 
 def _assert_parity(case: Case, folder: Path, tolerance: float) -> None:
@@ -140,10 +145,13 @@ def _ours(case: Case, folder: Path) -> Curve:
     scratch.mkdir()
     config = case.config
     model = config.method.apply(network.model, config.task.kind, config.seed)
+    objective = Objective(model, network, config, encoded, padding_free=case.padding_free)
+    assert objective.padding_free == case.padding_free
     run = Run(
         model=model,
         lengths=encoded.lengths,
-        loss_sum=Objective(model, network, config, encoded),
+        loss_sum=objective,
+        padding_free=objective.padding_free,
         score=lambda: SelectionScore(value=None),
         settings=config.training,
         seed=config.seed,
