@@ -24,8 +24,6 @@ _TOLERANCE = 1e-4
 """Of the largest value: rounding is some 1e-6, a token that sees another row is off by far more."""
 _UNKNOWN_TO_US = ("softcap", "s_aux", "position_bias")
 """Arguments of attention functions that change more than who sees whom."""
-
-
 _LEARNED_VECTORS = "the method gives every row learned vectors of its own"
 
 
