@@ -67,7 +67,7 @@ def _run_armed(moment: int, place: Path, number: int, is_for_good: bool) -> None
             or path in (str(place / "ran"), "/proc/self/clear_refs")
         ):
             return
-        failed_at.append(f"{event} {path.removeprefix(str(place))}")
+        failed_at.append(f"{event} {path.removeprefix(f'{place}/')}")
         raise OSError(number, os.strerror(number), path)
 
     before_each_touch(happen)

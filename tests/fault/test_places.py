@@ -93,7 +93,7 @@ def test_a_store_that_moved_is_gone_on_with(fresh, start):
 def _as_a_user(desk, *words):
     """The command without root's right to write anywhere, which permissions do not bind."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("capabilities are Linux's")
+        pytest.skip("needs Linux: only there can root's right to write anywhere be taken from one process")
     return desk.apart(*words, preexec_fn=bound_by_permissions)
 
 

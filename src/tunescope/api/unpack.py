@@ -70,9 +70,9 @@ def unpack_run(
             if has_tokenizer(base_folder):
                 load_tokenizer(spec, base_folder).save_pretrained(temporary)
             os.replace(temporary, output)
-        except BaseException:
-            shutil.rmtree(temporary)
-            raise
+        finally:
+            if temporary.exists():  # what was written is not whole
+                shutil.rmtree(temporary)
     return output
 
 

@@ -34,16 +34,15 @@ NEEDS_MORE: dict[str, str] = {
 """Config classes that are refused although they load: each needs something of training that no other method gets."""
 
 
+_AVERAGES = (
+    "it projects gradients on an average over all tokens of a batch, padding too, so they depend on how a step is cut"
+)
+_CAUSAL_ONLY = (
+    "peft finds where it begins in causal language models alone, so under a task's head nothing of it would learn"
+)
 FIELDS_THAT_NEED_MORE: dict[tuple[str, str], str] = {
-    (
-        "LoraConfig",
-        "velora_config",
-    ): "its gradients are projected on an average over all tokens of a batch, padding too, so they "
-    "depend on how a step is cut into portions",
-    (
-        "LoraConfig",
-        "alora_invocation_tokens",
-    ): "peft finds where it begins in causal language models alone, so under a task's head nothing of it would learn",
+    ("LoraConfig", "velora_config"): _AVERAGES,
+    ("LoraConfig", "alora_invocation_tokens"): _CAUSAL_ONLY,
 }
 """Fields of config classes that are refused for the same reason."""
 

@@ -142,11 +142,10 @@ def prepare_padding_free(network: Network, model: nn.Module, batch: dict[str, Te
             with prepared.on():
                 found = _called_so(model, backbone, batch)
             _compare(expected, found)
-    except BaseException:
-        backbone.config._attn_implementation = before
-        raise
     finally:
+        backbone.config._attn_implementation = before
         model.train(was_training)
+    backbone.config._attn_implementation = ATTENTION
     return prepared
 
 

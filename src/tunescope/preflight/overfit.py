@@ -114,8 +114,8 @@ def _tried(trial: Trial, factor: float) -> OverfitResult:
         {"learning_rate": min(10.0, config.training.learning_rate * factor), "keep": "last", "label_smoothing": 0.0}
     )
     losses: list[float] = []
-    smooth = config.model_copy(update={"training": settings})
-    objective = Objective(model, network, smooth, encoded, padding_free=trial.compute.padding_free)
+    unsmoothed = config.model_copy(update={"training": settings})
+    objective = Objective(model, network, unsmoothed, encoded, padding_free=trial.compute.padding_free)
 
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(

@@ -105,8 +105,8 @@ class Compute(Frozen):
     expected_device: Device | None = None
     """For predictions, the machines the study is meant for; this machine where absent."""
     micro_batch_tokens: Count = 4096
-    """Tokens, padding included where there is any, computed at once in training. The gradient is the same whatever this is, but where a model
-    or method has dropout, other portions draw other masks, so a single run ends elsewhere within the spread of seeds."""
+    """Tokens, padding included where there is any, computed at once in training. The gradient is the same whatever this is, but
+    where a model or method has dropout, other portions draw other masks, so a single run ends elsewhere within the spread of seeds."""
     evaluation_batch_tokens: Count = 16384
     """Tokens, padding included, computed at once in evaluation."""
     padding_free: bool = True
